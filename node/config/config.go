@@ -1,0 +1,178 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Config is one director's whole configuration: what its file and the files
+// that one includes say, with every default filled in. One that [Load] returned
+// is valid and is not changed by anybody afterwards.
+//
+// The struct tags are the language, for reading and for printing alike:
+//
+//	toml    the key
+//	in      what the value may be: lowest..highest, or the words there are
+//	need    the table is worthless without this key
+//	restart a reload cannot change it
+//	id      entries of the list are told apart by this key
+type Config struct {
+	File     string   `toml:"-"` // as given to Load
+	Files    []string `toml:"-"` // every file read, in order; File is the first
+	Warnings []string `toml:"-"` // what works and will be regretted
+
+	Include   []string  `toml:"include"`
+	Node      Node      `toml:"node"`
+	Fullnat   Fullnat   `toml:"fullnat"`
+	BGP       *BGP      `toml:"bgp"`    // nil: nothing is announced
+	Gossip    *Gossip   `toml:"gossip"` // nil: a director on its own
+	Dataplane Dataplane `toml:"dataplane"`
+	Admin     Admin     `toml:"admin"`
+	Services  []Service `toml:"service"` // in the order of the files, sorted by nobody
+}
+
+// Node is the director itself.
+type Node struct {
+	Name          string        `toml:"name" need:"" restart:""`                         // unique in the fleet
+	Interfaces    []string      `toml:"interfaces" restart:""`                           // where clients' and servers' frames arrive
+	Workers       int           `toml:"workers" in:"0..256" restart:""`                  // 0: one per core
+	MaxSessions   int           `toml:"max_sessions" in:"1_024..100_000_000" restart:""` // over all workers
+	AnswerPing    bool          `toml:"answer_ping"`                                     // for VIPs and local addresses
+	LogLevel      string        `toml:"log_level" in:"debug info warn error"`            //
+	LogFormat     string        `toml:"log_format" in:"text json"`                       //
+	WithdrawDelay time.Duration `toml:"withdraw_delay" in:"0s..10m"`                     // packets keep flowing this long after routes are withdrawn
+	DrainTimeout  time.Duration `toml:"drain_timeout" in:"0s..24h"`                      // and then at most this long until established sessions end
+}
+
+// Fullnat is the director's own block of local addresses.
+type Fullnat struct {
+	LocalAddresses []netip.Prefix `toml:"local_addresses"`
+	LocalPorts     PortRange      `toml:"local_ports"`
+}
+
+// BGP is the speaker and its neighbours.
+type BGP struct {
+	ASN        uint32     `toml:"asn" need:""`
+	RouterID   netip.Addr `toml:"router_id" need:""`         // IPv4
+	ListenPort uint16     `toml:"listen_port" in:"1..65535"` // used when a neighbour is passive
+	Neighbors  []Neighbor `toml:"neighbor" id:"address"`
+}
+
+// Neighbor is one router.
+type Neighbor struct {
+	Address          netip.Addr    `toml:"address" need:""`
+	ASN              uint32        `toml:"asn" need:""`
+	Port             uint16        `toml:"port" in:"1..65535"`
+	LocalAddress     netip.Addr    `toml:"local_address"` // invalid: the kernel's choice
+	HoldTime         time.Duration `toml:"hold_time" in:"3s..65535s"`
+	ConnectRetry     time.Duration `toml:"connect_retry" in:"1s..10m"`
+	PasswordFile     string        `toml:"password_file"`        // "" : no TCP-MD5
+	Password         Secret        `toml:"-"`                    // what PasswordFile holds
+	TTLSecurity      bool          `toml:"ttl_security"`         // GTSM, RFC 5082
+	Multihop         int           `toml:"multihop" in:"0..255"` // hops an eBGP neighbour may be away; 0: on the link
+	Passive          bool          `toml:"passive"`              // wait for the neighbour to connect
+	BFD              bool          `toml:"bfd"`
+	Communities      []string      `toml:"communities"`        // "65001:100", "no-export"
+	LargeCommunities []string      `toml:"large_communities"`  // "65001:1:2"
+	MED              *uint32       `toml:"med"`                // nil: none
+	Prepend          int           `toml:"prepend" in:"0..32"` // own AS, this many times more
+	NextHop4         netip.Addr    `toml:"next_hop4"`          // invalid: the session's own end
+	NextHop6         netip.Addr    `toml:"next_hop6"`
+}
+
+// Gossip is how the directors of a fleet find each other.
+type Gossip struct {
+	Bind     netip.AddrPort   `toml:"bind" need:""`
+	Seeds    []netip.AddrPort `toml:"seeds"`
+	KeyFile  string           `toml:"key_file"`
+	Keys     []Secret         `toml:"-"` // 32 bytes each; the first is sent with
+	Replicas int              `toml:"replicas" in:"0..16"`
+}
+
+// Dataplane is how packets are carried.
+type Dataplane struct {
+	Offload string `toml:"offload" in:"auto off required"`
+}
+
+// Admin is how the operator and Prometheus reach the director.
+type Admin struct {
+	Socket  string         `toml:"socket" restart:""`
+	Metrics netip.AddrPort `toml:"metrics"` // invalid: no metrics are served
+}
+
+// Service is one VIP, port and protocol, and the servers behind it.
+type Service struct {
+	Name           string         `toml:"name" need:""`
+	VIP            netip.AddrPort `toml:"vip" need:""`
+	Protocol       string         `toml:"protocol" in:"tcp udp"`
+	Mode           string         `toml:"mode" in:"fullnat nat dr tun"`
+	Scheduler      string         `toml:"scheduler" in:"rr wrr lc wlc sed nq dh sh lblc lblcr mh fo ovf twos"`
+	SchedulerFlags []string       `toml:"scheduler_flags"`
+	Quorum         int            `toml:"quorum" in:"0..4096"`         // healthy servers needed to announce
+	Hysteresis     int            `toml:"hysteresis" in:"0..4096"`     // gained at quorum+hysteresis, lost below quorum-hysteresis
+	SorryServer    netip.AddrPort `toml:"sorry_server"`                // takes new sessions while no server can; invalid: none
+	MSS            int            `toml:"mss" in:"0..65495"`           // SYNs are lowered to it; 0: left alone
+	ResetOnExpiry  bool           `toml:"reset_on_expiry"`             // tell both ends when an established session expires idle
+	DeadServer     string         `toml:"dead_server" in:"reset keep"` // sessions of a server that went down
+	Timeouts       Timeouts       `toml:"timeouts"`
+	Check          Check          `toml:"check"`
+	Servers        []Server       `toml:"server" id:"address"`
+}
+
+// Timeouts say how long a session may be idle in each state, by IPVS's names.
+// Those that the service's protocol does not know are zero.
+type Timeouts struct {
+	Established time.Duration `toml:"established" in:"1s..744h" only:"tcp"`
+	SynSent     time.Duration `toml:"syn_sent" in:"1s..744h" only:"tcp"`
+	SynRecv     time.Duration `toml:"syn_recv" in:"1s..744h" only:"tcp"`
+	FinWait     time.Duration `toml:"fin_wait" in:"1s..744h" only:"tcp"`
+	TimeWait    time.Duration `toml:"time_wait" in:"1s..744h" only:"tcp"`
+	Close       time.Duration `toml:"close" in:"1s..744h" only:"tcp"`
+	CloseWait   time.Duration `toml:"close_wait" in:"1s..744h" only:"tcp"`
+	LastAck     time.Duration `toml:"last_ack" in:"1s..744h" only:"tcp"`
+	UDP         time.Duration `toml:"udp" in:"1s..744h" only:"udp"`
+}
+
+// Check is how a server's health is found out. Fields that the type does not
+// know are zero.
+type Check struct {
+	Type string `toml:"type" in:"tcp http https udp dns ping exec none"`
+
+	Interval   time.Duration `toml:"interval" in:"100ms..1h" only:"tcp http https udp dns ping exec"` // from start to start
+	Timeout    time.Duration `toml:"timeout" in:"10ms..10m" only:"tcp http https udp dns ping exec"`
+	Fall       int           `toml:"fall" in:"1..100" only:"tcp http https udp dns ping exec"`       // failures in a row until down
+	Rise       int           `toml:"rise" in:"1..100" only:"tcp http https udp dns ping exec"`       // successes in a row until up
+	FlapCount  int           `toml:"flap_count" in:"0..100" only:"tcp http https udp dns ping exec"` // falls within FlapWindow after which
+	FlapWindow time.Duration `toml:"flap_window" in:"1s..24h" only:"tcp http https udp dns ping exec"`
+	FlapHold   time.Duration `toml:"flap_hold" in:"1s..24h" only:"tcp http https udp dns ping exec"` // the server is kept down this long; FlapCount 0: never
+	Port       uint16        `toml:"port" in:"0..65535" only:"tcp http https udp dns"`               // 0: the server's own
+
+	Method string        `toml:"method" in:"GET HEAD OPTIONS POST" only:"http https"`
+	Path   string        `toml:"path" only:"http https"`
+	Host   string        `toml:"host" only:"http https"` // "": the server's address and port
+	Status []StatusRange `toml:"status" only:"http https"`
+	Expect string        `toml:"expect" only:"http https udp dns"` // must occur in the answer
+
+	TLSVerify     bool   `toml:"tls_verify" only:"https"`
+	TLSServerName string `toml:"tls_server_name" only:"https"` // "": Host, or else the server's address
+	TLSCAFile     string `toml:"tls_ca_file" only:"https"`     // "": the system's
+
+	DNSName string `toml:"dns_name" only:"dns"`
+	DNSType string `toml:"dns_type" in:"A AAAA CNAME MX NS PTR SOA SRV TXT" only:"dns"`
+
+	Payload    string `toml:"payload" only:"udp"`
+	PayloadHex string `toml:"payload_hex" only:"udp"` // for bytes that are no text
+	ExpectHex  string `toml:"expect_hex" only:"udp"`
+
+	Command []string          `toml:"command" only:"exec"` // program and arguments, no shell
+	Env     map[string]string `toml:"env" only:"exec"`
+}
+
+// Server is one real server of a service.
+type Server struct {
+	Address netip.AddrPort `toml:"address" need:""`
+	Weight  int            `toml:"weight" in:"0..65535"`
+	Enabled bool           `toml:"enabled"` // false: as though it were not listed
+	Drain   bool           `toml:"drain"`   // keeps its sessions, gets no new ones
+	Check   *Check         `toml:"check"`   // nil: the service's
+}

@@ -1,0 +1,32 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// A Secret is kept out of every print: it shows as "(secret)" wherever fmt,
+// encoding/json or log/slog meets it.
+type Secret string
+
+func (s Secret) String() string               { return "(secret)" }
+func (s Secret) GoString() string             { return "(secret)" }
+func (s Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// PortRange is First to Last, both included.
+type PortRange struct{ First, Last uint16 }
+
+func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
+
+// StatusRange is the HTTP statuses First to Last, both included.
+type StatusRange struct{ First, Last int }
+
+func (r StatusRange) String() string {
+	if r.First == r.Last {
+		return strconv.Itoa(r.First)
+	}
+	return fmt.Sprintf("%d-%d", r.First, r.Last)
+}
+
+// Contains reports whether the status lies in the range.
+func (r StatusRange) Contains(status int) bool { return r.First <= status && status <= r.Last }
