@@ -1,0 +1,29 @@
+// Package link moves Ethernet frames between the kernel and the workers.
+//
+// # A queue is a worker's
+//
+// [Open] opens a set of interfaces for a number of workers and gives each
+// worker one [Queue], which receives from and sends to all the interfaces. No
+// two goroutines share a queue, so nothing in it locks; its calls are made once
+// a batch, never once a packet.
+//
+// # Who owns a frame
+//
+// Frames are slots of the queue's [Pool]. Recv and Alloc hand them to the
+// caller, who holds each for as long as it likes and then passes it to Send or
+// to Free of the same queue. While a caller holds all of them, Recv returns
+// nothing and the kernel's own buffer fills up.
+//
+// # Offloads
+//
+// A frame may be a whole 64 KB segmentation super-packet and its transport
+// checksum may still be owed; [Offload] says so, in the form of virtio's
+// network header. A frame sent with the Offload it came with leaves as the
+// kernel would have forwarded it: segmented and summed as late as possible.
+//
+// # Steering
+//
+// The kernel offers every frame that an interface receives. [Ports.Steer] names
+// the addresses that are ours; an eBPF program lets only frames to them through
+// and gives each to the worker that owns its slot.
+package link
