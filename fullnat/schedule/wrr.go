@@ -1,0 +1,27 @@
+package schedule
+
+// maxTurns bounds the sequence of wrr: 32 KiB. Weights whose sum, after division
+// by their common divisor, is not above it are kept exactly. Beyond it each is
+// rounded to a multiple of 1/maxTurns of the whole, and none to nothing.
+const maxTurns = 16384
+
+// newWRR is rr over a sequence in which each eligible member occurs as often as
+// its weight says, spread evenly: in any run of turns from the start of the
+// sequence each member's share is met to within one. IPVS serves 3:2:1 as
+// a a b a b c; this is a b a b a c.
+func newWRR(members []Member, _ []string, state *State) Scheduler {
+	var order []uint16
+	var weights []int
+	for i := range members {
+		if members[i].eligible() {
+			order = append(order, uint16(i))
+			weights = append(weights, members[i].Weight)
+		}
+	}
+	weights, total := reduce(weights, maxTurns)
+	turns := interleave(weights, total)
+	for i, t := range turns {
+		turns[i] = order[t]
+	}
+	return &rr{turns: turns, cursor: &state.cursor}
+}
