@@ -1,0 +1,93 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Bounds on what a check reads of an answer. A server that says more than this
+// before it says what is expected does not say it.
+const (
+	maxHeader = 64 << 10
+	maxBody   = 256 << 10
+)
+
+// try runs one check of t. Its error is the reason in operator words, nil if
+// the server is well. hangUp, when not nil, takes leave of the server and is to
+// be called once, after the result is known.
+func try(ctx context.Context, t *Target) (hangUp func(), err error) {
+	switch t.Check.Type {
+	case "tcp":
+		return tryTCP(ctx, t)
+	case "http", "https":
+		return tryHTTP(ctx, t)
+	case "udp":
+		return nil, tryUDP(ctx, t)
+	case "dns":
+		return nil, tryDNS(ctx, t)
+	case "ping":
+		return nil, tryPing(ctx, t)
+	case "exec":
+		return tryExec(ctx, t)
+	}
+	return nil, fmt.Errorf("there is no check of type %q", t.Check.Type)
+}
+
+// dial connects to the server. Reads and writes on the connection end with ctx.
+func dial(ctx context.Context, network string, t *Target) (net.Conn, error) {
+	d := net.Dialer{KeepAlive: -1}
+	if src := t.Check.Source; src.IsValid() {
+		switch network {
+		case "udp":
+			d.LocalAddr = &net.UDPAddr{IP: src.AsSlice(), Zone: src.Zone()}
+		default:
+			d.LocalAddr = &net.TCPAddr{IP: src.AsSlice(), Zone: src.Zone()}
+		}
+	}
+	conn, err := d.DialContext(ctx, network, t.endpoint().String())
+	if err != nil {
+		return nil, failed("connect", t, err)
+	}
+	until(ctx, conn)
+	return conn, nil
+}
+
+// until makes I/O on c end with ctx: at its deadline, or when it is cancelled.
+func until(ctx context.Context, c interface{ SetDeadline(time.Time) error }) {
+	if deadline, ok := ctx.Deadline(); ok {
+		c.SetDeadline(deadline)
+	}
+	context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			c.SetDeadline(time.Unix(1, 0))
+		}
+	})
+}
+
+// failed gives err, which stopped operation, the words an operator uses.
+func failed(operation string, t *Target, err error) error {
+	var errno syscall.Errno
+	switch {
+	case timedOut(err):
+		return fmt.Errorf("%s: no answer within %v", operation, t.Check.Timeout)
+	case errors.As(err, &errno):
+		return fmt.Errorf("%s: %w", operation, errno)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%s: the server closed the connection", operation)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s: the server closed the connection in mid-answer", operation)
+	}
+	return fmt.Errorf("%s: %w", operation, err)
+}
+
+func timedOut(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &timeout) && timeout.Timeout()
+}
