@@ -41,6 +41,10 @@ type place struct {
 // minutes is the time as places keep it.
 func minutes() uint16 { return uint16(time.Now().Unix() / 60) }
 
+// since returns the minutes from then to now; none when another worker's now was
+// a little later than ours.
+func since(then, now uint16) int { return max(0, int(int16(now-then))) }
+
 // maxUnseen is after how many minutes a place is forgotten, as in IPVS.
 const maxUnseen = 24 * 60
 
@@ -54,7 +58,7 @@ func (p *places) find(destination *[16]byte, now uint16) *place {
 	for i := range set {
 		e := &set[i]
 		tag := e.tag.Load()
-		unseen := int(now - uint16(tag>>16))
+		unseen := since(uint16(tag>>16), now)
 		switch {
 		case tag>>32 == print && unseen < maxUnseen:
 			if unseen > 0 { // one store a minute, or the line would bounce between workers
@@ -74,7 +78,7 @@ func (p *places) find(destination *[16]byte, now uint16) *place {
 }
 
 // unchanged returns for how many minutes the servers have stayed the same.
-func (e *place) unchanged(now uint16) int { return int(now - uint16(e.tag.Load())) }
+func (e *place) unchanged(now uint16) int { return since(uint16(e.tag.Load()), now) }
 
 // set replaces the servers.
 func (e *place) set(ids replicas, now uint16) {

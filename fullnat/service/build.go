@@ -1,0 +1,193 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/schedule"
+)
+
+// Build makes the table of the specs, or says all that is wrong with them. It
+// keeps the states and loads of those services and servers that prev has too;
+// prev may be nil and goes on being valid. Of several calls with the same prev
+// only one may run at a time.
+func Build(specs []Spec, prev *Table) (*Table, error) {
+	if err := check(specs); err != nil {
+		return nil, err
+	}
+	old := identities(prev)
+	t := new(Table)
+	var errs []error
+	for i := range specs {
+		s, err := build(&specs[i], old[identify(specs[i].Protocol, specs[i].VIP)])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("service %q: %w", specs[i].Name, err))
+			continue
+		}
+		t.add(s)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	t.index = newIndex(t.Services)
+	t.vips = vips(t.Services)
+	return t, nil
+}
+
+// An identity is what a service is the same by.
+type identity struct {
+	vip      netip.AddrPort
+	protocol uint8
+}
+
+func identify(protocol uint8, vip netip.AddrPort) identity { return identity{unmap(vip), protocol} }
+
+func identities(t *Table) map[identity]*Service {
+	known := make(map[identity]*Service)
+	if t != nil {
+		for _, s := range t.Services {
+			known[identify(s.Protocol, netip.AddrPortFrom(s.VIP.Netip(), s.Port))] = s
+		}
+	}
+	return known
+}
+
+// add numbers a service and its servers.
+func (t *Table) add(s *Service) {
+	s.ID = uint32(len(t.Services))
+	t.Services = append(t.Services, s)
+	for _, v := range s.all() {
+		v.Ordinal = uint32(len(t.Servers))
+		t.Servers = append(t.Servers, v)
+	}
+}
+
+// all lists the servers, the sorry server last.
+func (s *Service) all() []*Server {
+	if s.Sorry == nil {
+		return s.Servers
+	}
+	return append(slices.Clip(s.Servers), s.Sorry)
+}
+
+// build makes one service; old is what it was before, or nil.
+func build(spec *Spec, old *Service) (*Service, error) {
+	s := &Service{
+		Name:     spec.Name,
+		VIP:      packet.AddrFrom(spec.VIP.Addr()),
+		Port:     spec.VIP.Port(),
+		Protocol: spec.Protocol,
+		Mode:     spec.Mode,
+		Timeouts: spec.Timeouts.withDefaults(),
+		Options:  spec.Options,
+	}
+	for _, v := range spec.Servers {
+		s.Servers = append(s.Servers, s.server(v))
+	}
+	if spec.Sorry.IsValid() {
+		s.Sorry = s.server(ServerSpec{Address: spec.Sorry, Weight: 1, Up: true})
+	}
+	s.inheritLoads(old)
+	s.Members = s.members(spec.Flags)
+	return s, s.schedule(spec.Scheduler, spec.Flags, old)
+}
+
+func (s *Service) server(spec ServerSpec) *Server {
+	address := unmap(spec.Address)
+	v := &Server{
+		Name:    address.String(),
+		Service: s,
+		Addr:    packet.AddrFrom(address.Addr()),
+		Port:    address.Port(),
+		Weight:  spec.Weight,
+	}
+	switch {
+	case spec.Up && spec.Drain:
+		v.State = Draining
+	case spec.Up:
+		v.State = Up
+	}
+	return v
+}
+
+// inheritLoads gives each server the load it had; those that are new get loads
+// that lie together.
+func (s *Service) inheritLoads(old *Service) {
+	had := make(map[string]*schedule.Load)
+	if old != nil {
+		for _, v := range old.all() {
+			had[v.Name] = v.Load
+		}
+	}
+	var fresh []*Server
+	for _, v := range s.all() {
+		if v.Load = had[v.Name]; v.Load == nil {
+			fresh = append(fresh, v)
+		}
+	}
+	for i, load := range schedule.NewLoads(len(fresh)) {
+		fresh[i].Load = load
+	}
+}
+
+// members lists the servers the scheduler gets to see.
+func (s *Service) members(flags []string) (members []*Server) {
+	stay := s.InhibitOnFailure || slices.ContainsFunc(flags, func(f string) bool { return strings.HasSuffix(f, "-fallback") })
+	eligible := false
+	for _, v := range s.Servers {
+		if v.Eligible() || stay {
+			members = append(members, v)
+		}
+		eligible = eligible || v.Eligible()
+	}
+	if !eligible && s.Sorry != nil {
+		return []*Server{s.Sorry}
+	}
+	return members
+}
+
+// A recipe is what a scheduler was made from.
+type recipe struct {
+	name    string
+	flags   []string
+	members []schedule.Member
+	state   *schedule.State
+}
+
+// schedule makes the scheduler, or takes over the old one if it was made from
+// the same.
+func (s *Service) schedule(name string, flags []string, old *Service) (err error) {
+	s.made = recipe{name: name, flags: slices.Clone(flags), state: new(schedule.State)}
+	for _, v := range s.Members {
+		s.made.members = append(s.made.members, schedule.Member{
+			Name: v.Name, Weight: v.Weight, Eligible: v.Eligible(), Load: v.Load,
+		})
+	}
+	if old != nil {
+		s.made.state = old.made.state
+		if old.made.equal(&s.made) {
+			s.Scheduler = old.Scheduler
+			return nil
+		}
+	}
+	s.Scheduler, err = schedule.New(name, flags, s.made.members, s.made.state)
+	return err
+}
+
+func (r *recipe) equal(o *recipe) bool {
+	return r.name == o.name && slices.Equal(r.flags, o.flags) && slices.Equal(r.members, o.members)
+}
+
+// vips lists the addresses of the services, each once and sorted.
+func vips(services []*Service) (all []netip.Prefix) {
+	for _, s := range services {
+		a := s.VIP.Netip()
+		all = append(all, netip.PrefixFrom(a, a.BitLen()))
+	}
+	slices.SortFunc(all, netip.Prefix.Compare)
+	return slices.Compact(all)
+}

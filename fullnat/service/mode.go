@@ -1,0 +1,40 @@
+package service
+
+import "fmt"
+
+// A Mode is how packets reach a server. The zero Mode is none.
+type Mode uint8
+
+const (
+	FULLNAT Mode = 1 + iota // both addresses and ports replaced
+	NAT                     // destination replaced; the server's gateway is the director
+	DR                      // link-layer destination replaced; replies bypass the director
+	TUN                     // inside another IP packet; replies bypass the director
+)
+
+var modes = [...]string{FULLNAT: "fullnat", NAT: "nat", DR: "dr", TUN: "tun"}
+
+func (m Mode) String() string {
+	if m >= FULLNAT && int(m) < len(modes) {
+		return modes[m]
+	}
+	return fmt.Sprintf("mode %d", uint8(m))
+}
+
+// ParseMode is the inverse of String.
+func ParseMode(s string) (Mode, error) {
+	for m := FULLNAT; int(m) < len(modes); m++ {
+		if modes[m] == s {
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("mode %q: unknown; there are fullnat, nat, dr, tun", s)
+}
+
+// mapsPorts says whether a server may listen on another port than the VIP's:
+// only if the mode rewrites the packet.
+func (m Mode) mapsPorts() bool { return m == FULLNAT || m == NAT }
+
+// crossesFamilies says whether a server may be of the other address family:
+// only if the packet travels inside another.
+func (m Mode) crossesFamilies() bool { return m == TUN }

@@ -1,0 +1,79 @@
+package service
+
+import (
+	"net/netip"
+
+	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/schedule"
+)
+
+// A Table is all services of a director at one time. The zero Table has none.
+type Table struct {
+	Services []*Service // in the order of the specs
+	Servers  []*Server  // of all services, sorry servers too, by Ordinal
+
+	index index
+	vips  []netip.Prefix
+}
+
+// A Service is one VIP, port and protocol. Nothing in it or below it changes,
+// but for what the scheduler and the loads keep inside.
+type Service struct {
+	Name     string
+	ID       uint32 // position in the table
+	VIP      packet.Addr
+	Port     uint16
+	Protocol uint8
+	Mode     Mode
+
+	Scheduler schedule.Scheduler
+	Members   []*Server // what Scheduler picks from, by the position it returns
+	Servers   []*Server // all but the sorry server, as listed
+	Sorry     *Server   // nil: none
+
+	Timeouts Timeouts // none is zero
+	Options
+
+	made recipe
+}
+
+// A Server is one real server of one service.
+type Server struct {
+	Name    string // "ip:port"
+	Service *Service
+	Ordinal uint32 // position among all servers of the table
+	Addr    packet.Addr
+	Port    uint16
+	Weight  int
+	State   State
+	Load    *schedule.Load
+}
+
+// Eligible says whether the server may get new connections.
+func (s *Server) Eligible() bool { return s.State == Up && s.Weight > 0 }
+
+// A State is what a server may be used for.
+type State uint8
+
+const (
+	Down     State = iota // fails its checks
+	Up                    // takes new connections
+	Draining              // healthy, keeps what it has
+)
+
+func (s State) String() string { return [...]string{"down", "up", "draining"}[s] }
+
+// Find returns the service of a destination, or nil.
+func (t *Table) Find(protocol uint8, vip packet.Addr, port uint16) *Service {
+	if s := t.index.find(keyOf(protocol, vip, port)); s != nil {
+		return s.service
+	}
+	return nil
+}
+
+// HasVIP says whether any service has the address.
+func (t *Table) HasVIP(a packet.Addr) bool { return t.index.find(keyOf(0, a, 0)) != nil }
+
+// VIPs lists the addresses of all services, each once and sorted, as host
+// prefixes. The caller must not change it.
+func (t *Table) VIPs() []netip.Prefix { return t.vips }
