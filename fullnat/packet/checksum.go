@@ -66,3 +66,15 @@ func update(c uint16, d sum) uint16 { return (sum(^c) + d).checksum() }
 // updatePartial returns the uncomplemented partial sum c after the
 // pseudo-header gained d.
 func updatePartial(c uint16, d sum) uint16 { return (sum(c) + d).fold() }
+
+// updateUDP is update for UDP, whose zero says that there is no checksum: none
+// stays none, and a zero that was computed is sent as its twin (RFC 768).
+func updateUDP(c uint16, d sum) uint16 {
+	if c == 0 {
+		return 0
+	}
+	if c = update(c, d); c == 0 {
+		return 0xffff
+	}
+	return c
+}

@@ -11,7 +11,7 @@ func Parse(frame []byte, partial bool, p *Packet) Fault {
 	if len(frame) < ethernetLen {
 		return TooShort
 	}
-	*p = Packet{Frame: frame, Partial: partial, L3: ethernetLen}
+	p.reset(frame, partial)
 	switch (*EthernetHeader)(frame).Type() {
 	case EtherTypeIPv4:
 		return p.parseIPv4()
@@ -21,6 +21,14 @@ func Parse(frame []byte, partial bool, p *Packet) Fault {
 		return p.parseARP()
 	}
 	return NotIP
+}
+
+// reset empties p but for Inner, which is most of it and seldom used.
+func (p *Packet) reset(frame []byte, partial bool) {
+	p.Frame, p.Partial, p.V6, p.Kind, p.Flags = frame, partial, false, Flow, 0
+	p.Tuple.SrcPort, p.Tuple.DstPort = 0, 0
+	p.Frag.ID, p.Frag.Offset, p.Frag.More = 0, 0, false
+	p.L3, p.ports, p.check = ethernetLen, false, 0
 }
 
 func (p *Packet) parseIPv4() Fault {
@@ -60,7 +68,8 @@ func (p *Packet) parseIPv4() Fault {
 	}
 	p.Frame = p.Frame[:ethernetLen+totalLen]
 	p.L4 = ethernetLen + headerLen
-	p.Tuple.Src, p.Tuple.Dst = mapped(src), mapped(dst)
+	p.Tuple.Src.set4(src)
+	p.Tuple.Dst.set4(dst)
 	p.Tuple.Protocol = h.Protocol()
 	if f := h.fragment(); f&0x3fff != 0 { // more to come, or not the first
 		p.Frag.ID, p.Frag.Offset, p.Frag.More = uint32(h.ID()), f<<3, f&0x2000 != 0

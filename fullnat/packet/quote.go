@@ -10,8 +10,8 @@ const minQuote = 8
 // checked, for it is cut off, nor its checksum, for its TTL may have been
 // changed by a router that did not care.
 func (p *Packet) parseQuote4() Fault {
+	p.Inner = Inner{L3: p.Payload}
 	in := &p.Inner
-	in.L3 = p.Payload
 	b := p.Frame[in.L3:]
 	if len(b) < ipv4Len {
 		return BadQuote
@@ -27,8 +27,8 @@ func (p *Packet) parseQuote4() Fault {
 }
 
 func (p *Packet) parseQuote6() Fault {
+	p.Inner = Inner{L3: p.Payload}
 	in := &p.Inner
-	in.L3 = p.Payload
 	b := p.Frame[in.L3:]
 	if len(b) < ipv6Len {
 		return BadQuote

@@ -41,28 +41,16 @@ func (p *Packet) setAddrs(src, dst *Addr) (d sum) {
 // updateL4 tells the L4 checksum that what it covers gained d.
 func (p *Packet) updateL4(d sum) {
 	b := (*[2]byte)(p.Frame[p.check:])
-	old := binary.BigEndian.Uint16(b[:])
-	new := update(old, d)
+	c := binary.BigEndian.Uint16(b[:])
 	switch {
 	case p.Partial:
-		new = updatePartial(old, d)
+		c = updatePartial(c, d)
 	case p.Tuple.Protocol == UDP:
-		new = udpChecksum(old, new)
+		c = updateUDP(c, d)
+	default:
+		c = update(c, d)
 	}
-	binary.BigEndian.PutUint16(b[:], new)
-}
-
-// udpChecksum returns what to write for a UDP checksum that goes from old to
-// new: none stays none, and a zero that was computed is sent as its twin
-// (RFC 768, RFC 8200 §8.1).
-func udpChecksum(old, new uint16) uint16 {
-	if old == 0 {
-		return 0
-	}
-	if new == 0 {
-		return 0xffff
-	}
-	return new
+	binary.BigEndian.PutUint16(b[:], c)
 }
 
 // RewriteInner gives the packet that an ICMP error quotes new endpoints. It
@@ -96,7 +84,7 @@ func (p *Packet) RewriteInner(src, dst Addr, srcPort, dstPort uint16) {
 		old := binary.BigEndian.Uint16(b[:])
 		new := update(old, d)
 		if in.Tuple.Protocol == UDP {
-			new = udpChecksum(old, new)
+			new = updateUDP(old, d)
 		}
 		binary.BigEndian.PutUint16(b[:], new)
 		own += swap32(uint32(old), uint32(new))
