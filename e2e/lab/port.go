@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Port is a host's interface and the cable from it to a LAN.
+type Port struct {
+	Name string // in the host
+	LAN  string
+	MAC  net.HardwareAddr
+
+	host *Host
+	far  string // the cable's other end, in the fabric
+}
+
+// AddAddr gives the port an address, usable at once.
+func (p *Port) AddAddr(prefix string) error { return p.changeAddr(prefix, p.host.net.AddrReplace) }
+
+// DelAddr takes it away.
+func (p *Port) DelAddr(prefix string) error { return p.changeAddr(prefix, p.host.net.AddrDel) }
+
+func (p *Port) changeAddr(prefix string, change func(netlink.Link, *netlink.Addr) error) error {
+	parsed, err := netip.ParsePrefix(prefix)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p, err)
+	}
+	link, err := p.link()
+	if err != nil {
+		return err
+	}
+	a := &netlink.Addr{IPNet: ipNet(parsed)}
+	if parsed.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	if err := change(link, a); err != nil {
+		return fmt.Errorf("%s: address %s: %w", p, prefix, err)
+	}
+	return nil
+}
+
+// Addr returns the port's first address of a family, without link-local ones.
+func (p *Port) Addr(v6 bool) netip.Addr {
+	family := netlink.FAMILY_V4
+	if v6 {
+		family = netlink.FAMILY_V6
+	}
+	link, err := p.link()
+	if err != nil {
+		return netip.Addr{}
+	}
+	addrs, _ := p.host.net.AddrList(link, family)
+	for _, a := range addrs {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok && !ip.IsLinkLocalUnicast() {
+			return ip.Unmap()
+		}
+	}
+	return netip.Addr{}
+}
+
+// SetUp brings the port up or, as an administrator would, down; the other side
+// of the cable sees its carrier go. IPv6 addresses do not survive being down
+// unless the kernel is told to keep them, which it is.
+func (p *Port) SetUp(up bool) error {
+	if err := p.host.Sysctl("net.ipv6.conf."+p.Name+".keep_addr_on_down", "1"); err != nil {
+		return err
+	}
+	link, err := p.link()
+	if err != nil {
+		return err
+	}
+	if up {
+		return p.host.net.LinkSetUp(link)
+	}
+	return p.host.net.LinkSetDown(link)
+}
+
+// Unplug pulls the cable out of the switch without either side seeing its
+// carrier go: silent loss in both directions. Plug puts it back.
+func (p *Port) Unplug() error {
+	far, err := p.host.lab.fabric.net.LinkByName(p.far)
+	if err != nil {
+		return err
+	}
+	return p.host.lab.fabric.net.LinkSetNoMaster(far)
+}
+
+// Plug undoes Unplug.
+func (p *Port) Plug() error {
+	l := p.host.lab
+	far, err := l.fabric.net.LinkByName(p.far)
+	if err != nil {
+		return err
+	}
+	return l.fabric.net.LinkSetMaster(far, l.lans[p.LAN].bridge)
+}
+
+// SetMTU changes both ends of the cable.
+func (p *Port) SetMTU(mtu int) error {
+	far, err := p.host.lab.fabric.net.LinkByName(p.far)
+	if err != nil {
+		return err
+	}
+	if err := p.host.lab.fabric.net.LinkSetMTU(far, mtu); err != nil {
+		return fmt.Errorf("%s: mtu %d: %w", p, mtu, err)
+	}
+	link, err := p.link()
+	if err != nil {
+		return err
+	}
+	if err := p.host.net.LinkSetMTU(link, mtu); err != nil {
+		return fmt.Errorf("%s: mtu %d: %w", p, mtu, err)
+	}
+	return nil
+}
+
+// Index is the interface's number in its host.
+func (p *Port) Index() (int, error) {
+	link, err := p.link()
+	if err != nil {
+		return 0, err
+	}
+	return link.Attrs().Index, nil
+}
+
+func (p *Port) link() (netlink.Link, error) {
+	link, err := p.host.net.LinkByName(p.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p, err)
+	}
+	return link, nil
+}
+
+func (p *Port) String() string { return p.host.Name + " " + p.Name }

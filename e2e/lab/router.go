@@ -1,0 +1,73 @@
+package lab
+
+import (
+	"embed"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// The routers' configurations, complete and free of placeholders: README quotes
+// the very files that the tests run.
+//
+//go:embed routers
+var routerFiles embed.FS
+
+// RouterConfig returns the configuration of a kind of router, "bird" or "frr".
+func RouterConfig(kind string) string {
+	b, err := routerFiles.ReadFile("routers/" + kind + ".conf")
+	if err != nil {
+		panic(fmt.Sprintf("lab: no configuration for router %q", kind))
+	}
+	return string(b)
+}
+
+// Router is a routing daemon on a host. It accepts BGP from every director of
+// the front LAN and puts what they announce into the host's routing table, where
+// [Host.Learned] finds it.
+type Router interface {
+	Start() error
+	Stop()
+	// Kill ends it as a power cut would: no word to its neighbours. The routes
+	// it installed stay in the kernel until it starts again.
+	Kill()
+	Neighbors() ([]RouterNeighbor, error)
+	// Reset has it drop the BGP sessions with one director, or, for the zero
+	// address, with all. They come back by themselves.
+	Reset(director netip.Addr) error
+}
+
+// RouterNeighbor is a director as the router sees it.
+type RouterNeighbor struct {
+	Address     netip.Addr
+	Established bool
+	Prefixes    int // accepted from it
+}
+
+// RouterKinds lists what NewRouter makes.
+var RouterKinds = []string{"bird", "frr", "embedded"}
+
+// NewRouter prepares a routing daemon on the host: "bird" or "frr", the real
+// ones, or "embedded", which needs nothing to be installed. A password turns
+// TCP-MD5 on.
+func (h *Host) NewRouter(kind, password string) (Router, error) {
+	switch kind {
+	case "bird":
+		return &bird{host: h, config: withPassword(RouterConfig(kind), password)}, nil
+	case "frr":
+		return &frr{host: h, config: withPassword(RouterConfig(kind), password)}, nil
+	}
+	return nil, fmt.Errorf("router %q: want one of %s", kind, strings.Join(RouterKinds, ", "))
+}
+
+// withPassword takes the comment signs off the configuration's password lines.
+func withPassword(config, password string) string {
+	if password == "" {
+		return config
+	}
+	return strings.NewReplacer(
+		`# password "secret"`, fmt.Sprintf("password %q", password),
+		"! neighbor directors4 password secret", "neighbor directors4 password "+password,
+		"! neighbor directors6 password secret", "neighbor directors6 password "+password,
+	).Replace(config)
+}
