@@ -59,12 +59,16 @@ func (p *Pool) Take(into []*Frame) int {
 // Give takes frames back. Giving one twice panics: two would own its bytes.
 func (p *Pool) Give(frames []*Frame) {
 	for _, f := range frames {
-		if !f.held {
-			panic("link: frame given back twice")
-		}
-		f.held = false
-		p.free = append(p.free, f)
+		p.give(f)
 	}
+}
+
+func (p *Pool) give(f *Frame) {
+	if !f.held {
+		panic("link: frame given back twice")
+	}
+	f.held = false
+	p.free = append(p.free, f)
 }
 
 // Close unmaps the frames; their bytes are gone, whoever still holds one.

@@ -1,0 +1,122 @@
+package link
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
+
+	"fleetlb/fullnat/internal/nettest"
+)
+
+// BenchmarkForward carries 60-byte frames over the box of a wire, all on one
+// thread: box-ns/frame is the time from Recv to the end of Send, in which the
+// kernel also takes the frame to its receiver.
+func BenchmarkForward(b *testing.B) {
+	b.Run("batched", func(b *testing.B) {
+		w := newWire(b, newSteering(1))
+		q := w.ports.Queues()[0]
+		var frames [64]*Frame
+		w.flood(b, func() int {
+			n := q.Recv(frames[:])
+			for _, f := range frames[:n] {
+				f.Port ^= 1
+			}
+			q.Free(frames[q.Send(frames[:n]):n])
+			return n
+		})
+	})
+	b.Run("frame by frame", func(b *testing.B) {
+		w := newWire(b, newSteering(1))
+		if err := w.ports.Steer(nil, nil); err != nil {
+			b.Fatal(err)
+		}
+		in, out := rawConn(b, w.box, "in"), rawConn(b, w.box, "out")
+		to := &packet.Addr{HardwareAddr: w.b.MAC("eth0")}
+		buf := make([]byte, 2048)
+		w.flood(b, func() int {
+			n, _, err := in.ReadFrom(buf)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := out.WriteTo(buf[:n], to); err != nil {
+				b.Fatal(err)
+			}
+			return 1
+		})
+	})
+}
+
+func rawConn(b *testing.B, n *nettest.Namespace, name string) *packet.Conn {
+	var c *packet.Conn
+	n.Do(func() {
+		ifi, err := net.InterfaceByName(name)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		if c, err = packet.Listen(ifi, packet.Raw, unix.ETH_P_ALL, nil); err != nil {
+			b.Error(err)
+		}
+	})
+	b.Cleanup(func() { c.Close() })
+	return c
+}
+
+// flood sends b.N frames from a, 64 at a time, and lets carry take them on.
+func (w *wire) flood(b *testing.B, carry func() int) {
+	var source *Ports
+	w.a.Do(func() {
+		var err error
+		if source, err = Open([]string{"eth0"}, 1); err != nil {
+			b.Error(err)
+		}
+	})
+	defer source.Close()
+	q := source.Queues()[0]
+	q.Recv(nil)
+	frame := sketch{src: "10.0.0.1", dst: "10.0.0.2", protocol: 17, srcPort: 4711, dstPort: 7}.frame()[:60]
+	copy(frame, w.box.MAC("in"))
+	var spent time.Duration
+	var frames [64]*Frame
+	for b.Loop() {
+		q.Alloc(frames[:])
+		for _, f := range frames {
+			f.Resize(len(frame))
+			copy(f.Bytes(), frame)
+		}
+		if n := q.Send(frames[:]); n != len(frames) {
+			b.Fatalf("source: %d of %d frames sent: %+v", n, len(frames), source.Stats())
+		}
+		start := time.Now()
+		for n := 0; n < len(frames); {
+			n += carry()
+		}
+		spent += time.Since(start)
+	}
+	b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N)/64, "box-ns/frame")
+}
+
+// TestNoAllocations carries frames over the box and counts what that allocates.
+func TestNoAllocations(t *testing.T) {
+	w := newWire(t, newSteering(1))
+	q := w.ports.Queues()[0]
+	var frames [64]*Frame
+	n := testing.AllocsPerRun(1000, func() {
+		q.Alloc(frames[:])
+		for i, f := range frames {
+			f.Resize(60)
+			f.Port = uint8(i & 1)
+		}
+		q.Free(frames[q.Send(frames[:]):])
+		q.Free(frames[:q.Recv(frames[:])])
+		q.Wake()
+		q.Wait(time.Millisecond)
+		q.Wait(0)
+	})
+	if n != 0 {
+		t.Errorf("a batch allocates %v times, want 0", n)
+	}
+}
