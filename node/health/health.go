@@ -15,14 +15,12 @@
 //
 // # Up, down and flapping
 //
-// Rise good results in a row bring a server up, Fall bad ones take it down. Each
-// time it goes down it earns a penalty of 1, which halves every HalfLife. At 3,
-// which takes four falls in quick succession, it is held down although its
-// checks pass, until the penalty has decayed to 1 (route flap damping, RFC 2439,
-// with small numbers). The penalty never exceeds 4, so a server that has stopped
-// flapping is back after two half-lives at most. The alternative, keepalived's, is
-// only a longer rise: it makes every honest restart slower; this one leaves the
-// first three alone.
+// Rise good results in a row bring a server up, Fall bad ones take it down. One
+// that falls FlapCount times within FlapWindow is held down, although its checks
+// pass, until it has not fallen for FlapHold. Three numbers that can be read off
+// a clock, rather than a penalty that decays (RFC 2439): an operator at night has
+// to predict when the server will be back. keepalived only has a longer rise,
+// which makes every honest restart slower.
 //
 // # What a check leaves behind
 //
@@ -55,7 +53,10 @@ type Check struct {
 	Timeout  time.Duration // for the whole check; 1 s
 	Rise     int           // good results in a row that bring a server up; 1
 	Fall     int           // bad results in a row that take it down; 1
-	HalfLife time.Duration // of the flap penalty; 1 min, negative: no damping
+
+	FlapCount  int           // falls within FlapWindow after which the server is held down; 0: never
+	FlapWindow time.Duration // 10 min
+	FlapHold   time.Duration // without a fall, until it is let up again; 5 min
 
 	Port   uint16     // the server's own when 0
 	Source netip.Addr // address to check from; the kernel's choice when zero
@@ -92,7 +93,7 @@ type TLS struct {
 type Verdict struct {
 	Up       bool      // may be given new connections
 	Checked  bool      // has had its first result; until then it is not Up
-	Flapping bool      // passes its checks, and is not Up only because it flaps
+	Flapping bool      // passes its checks, and is not Up only because it flaps: better than no server at all
 	Since    time.Time // when Up last changed, or the first result came
 	Reason   string    // why it is down, or what is wrong although it is up; may be empty when up
 
@@ -109,7 +110,8 @@ func (c Check) withDefaults() Check {
 	}
 	orDuration(&c.Interval, 2*time.Second)
 	orDuration(&c.Timeout, time.Second)
-	orDuration(&c.HalfLife, time.Minute)
+	orDuration(&c.FlapWindow, 10*time.Minute)
+	orDuration(&c.FlapHold, 5*time.Minute)
 	c.Rise = max(c.Rise, 1)
 	c.Fall = max(c.Fall, 1)
 	if len(c.Status) == 0 {

@@ -2,17 +2,9 @@ package health
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 	"unicode"
-)
-
-// The flap penalty: one for each fall, halved every half-life.
-const (
-	suppressAt = 3.0 // held down from here
-	reuseBelow = 1.0 // until here
-	maxPenalty = 4.0 // two half-lives above reuse: the longest anyone is held
 )
 
 // state is what a target's results so far amount to.
@@ -24,8 +16,8 @@ type state struct {
 	last    string // what was wrong with the last result, empty if nothing
 	since   time.Time
 
-	penalty   float64 // as of penaltyAt
-	penaltyAt time.Time
+	falls     []time.Time // the latest, while not held; at most FlapCount
+	heldUntil time.Time
 
 	checks, failures uint64
 	took             time.Duration
@@ -33,7 +25,8 @@ type state struct {
 
 var unknown = state{last: "not checked yet"}
 
-func (s *state) up() bool { return s.passing && !s.held }
+func (s *state) up() bool       { return s.passing && !s.held }
+func (s *state) flapping() bool { return s.passing && s.held }
 
 // restart is the state under a new check of the same server: what was known
 // holds, what was half counted does not.
@@ -57,7 +50,7 @@ func (s *state) assume(now time.Time) bool {
 // observe enters the result of one check, nil for a good one, and reports
 // whether the verdict changed.
 func (s *state) observe(c *Check, err error, took time.Duration, now time.Time) bool {
-	first, was := !s.checked, s.up()
+	first, wasUp, wasFlapping := !s.checked, s.up(), s.flapping()
 	s.checked = true
 	s.checks++
 	s.took = took
@@ -67,14 +60,16 @@ func (s *state) observe(c *Check, err error, took time.Duration, now time.Time) 
 		s.last = printable(err.Error())
 	}
 	if s.count(c, err == nil, first) && !s.passing && !first {
-		s.fine(c, now)
+		s.fell(c, now)
 	}
-	s.damp(c, now)
-	if !first && was == s.up() {
-		return false
+	if s.held && (c.FlapCount == 0 || !now.Before(s.heldUntil)) {
+		s.held = false
 	}
-	s.since = now
-	return true
+	if first || wasUp != s.up() {
+		s.since = now
+		return true
+	}
+	return wasFlapping != s.flapping()
 }
 
 // count applies rise and fall and reports whether passing changed.
@@ -103,34 +98,19 @@ func (s *state) needed(c *Check) int {
 	return c.Rise
 }
 
-// fine adds the penalty for one fall.
-func (s *state) fine(c *Check, now time.Time) {
-	if c.HalfLife < 0 {
+// fell notes one fall and holds the server if there were too many.
+func (s *state) fell(c *Check, now time.Time) {
+	if c.FlapCount == 0 {
 		return
 	}
-	s.penalty = min(s.decayed(c, now)+1, maxPenalty)
-	s.penaltyAt = now
-}
-
-func (s *state) decayed(c *Check, now time.Time) float64 {
-	halves := float64(now.Sub(s.penaltyAt)) / float64(c.HalfLife)
-	return s.penalty * math.Exp2(-halves)
-}
-
-// damp holds or releases the server.
-func (s *state) damp(c *Check, now time.Time) {
-	if s.penalty == 0 {
-		return
+	s.falls = append(s.falls, now)
+	for now.Sub(s.falls[0]) > c.FlapWindow {
+		s.falls = s.falls[1:]
 	}
-	if c.HalfLife < 0 { // damping was turned off by a reload
-		s.penalty, s.held = 0, false
-		return
-	}
-	switch p := s.decayed(c, now); {
-	case p >= suppressAt:
+	if s.held || len(s.falls) >= c.FlapCount {
 		s.held = true
-	case p < reuseBelow:
-		s.held = false
+		s.heldUntil = now.Add(c.FlapHold)
+		s.falls = nil
 	}
 }
 
@@ -138,7 +118,7 @@ func (s *state) verdict(c *Check) Verdict {
 	return Verdict{
 		Up:       s.up(),
 		Checked:  s.checked,
-		Flapping: s.passing && s.held,
+		Flapping: s.flapping(),
 		Since:    s.since,
 		Reason:   s.reason(c),
 		Checks:   s.checks,
@@ -150,8 +130,8 @@ func (s *state) verdict(c *Check) Verdict {
 // reason says in one line why the verdict is what it is, or is about to change.
 func (s *state) reason(c *Check) string {
 	switch {
-	case s.passing && s.held && s.last == "":
-		return "flapping: passes its checks, held down until it has been steady for a while"
+	case s.flapping() && s.last == "":
+		return fmt.Sprintf("flapping: passes its checks, held down until it was steady for %v", c.FlapHold)
 	case s.last != "" && s.passing && s.streak > 0:
 		return fmt.Sprintf("%s (%d of %d)", s.last, s.streak, c.Fall)
 	case s.last == "" && !s.passing && s.checked:
