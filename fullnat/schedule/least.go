@@ -64,21 +64,20 @@ func (s *least) start() int {
 	return int((s.cursor.Add(1) - 1) % uint64(len(s.pool)))
 }
 
-// from returns the position in the pool of the least costly candidate, looking
-// from start to the end and then from the beginning.
+// from returns the position in the pool of the least costly candidate, the
+// first one from start onwards.
 func (s *least) from(start int) int {
-	best := start
-	cost := s.cost(&s.pool[start].load)
-	look := func(i, end int) {
-		for ; i < end; i++ {
-			c := &s.pool[i]
-			if o := s.cost(&c.load); o*s.pool[best].weight < cost*c.weight {
-				best, cost = i, o
-			}
+	best, cost := start, s.cost(&s.pool[start].load)
+	for i := 1; i < len(s.pool); i++ {
+		at := start + i
+		if at >= len(s.pool) {
+			at -= len(s.pool)
+		}
+		c := &s.pool[at]
+		if o := s.cost(&c.load); o*s.pool[best].weight < cost*c.weight {
+			best, cost = at, o
 		}
 	}
-	look(start+1, len(s.pool))
-	look(0, start)
 	return best
 }
 

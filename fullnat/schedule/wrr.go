@@ -8,7 +8,9 @@ const maxTurns = 16384
 // newWRR is rr over a sequence in which each eligible member occurs as often as
 // its weight says, spread evenly: in any run of turns from the start of the
 // sequence each member's share is met to within one. IPVS serves 3:2:1 as
-// a a b a b c; this is a b a b a c.
+// a a b a b c; this is a b a b a c. Over all workers together it is as exact as
+// for one. A rebuild with the same weights goes on in the sequence; one with
+// others starts somewhere in the new one.
 func newWRR(members []Member, _ []string, state *State) Scheduler {
 	var order []uint16
 	var weights []int

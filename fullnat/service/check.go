@@ -53,9 +53,9 @@ func (s *Spec) faults() (errs []error) {
 	if err := host(s.VIP); err != nil {
 		say("vip %v: %w", s.VIP, err)
 	}
-	for name, d := range s.Timeouts.byName() {
-		if d < 0 {
-			say("timeout %s: %v is below zero", name, d)
+	for _, d := range s.Timeouts.named() {
+		if d.Duration < 0 {
+			say("timeout %s: %v is below zero", d.name, d.Duration)
 		}
 	}
 	seen := make(map[netip.AddrPort]bool)

@@ -2,7 +2,6 @@ package service
 
 import (
 	"cmp"
-	"iter"
 	"time"
 )
 
@@ -35,17 +34,22 @@ func (t Timeouts) withDefaults() Timeouts {
 	}
 }
 
-// byName yields each timeout with the name operators know it by.
-func (t *Timeouts) byName() iter.Seq2[string, time.Duration] {
-	return func(yield func(string, time.Duration) bool) {
-		_ = yield("established", t.Established) &&
-			yield("syn_sent", t.SynSent) &&
-			yield("syn_recv", t.SynRecv) &&
-			yield("fin_wait", t.FinWait) &&
-			yield("time_wait", t.TimeWait) &&
-			yield("close", t.Close) &&
-			yield("close_wait", t.CloseWait) &&
-			yield("last_ack", t.LastAck) &&
-			yield("udp", t.UDP)
+// A timeout is one of them with the name operators know it by.
+type timeout struct {
+	name string
+	time.Duration
+}
+
+func (t *Timeouts) named() []timeout {
+	return []timeout{
+		{"established", t.Established},
+		{"syn_sent", t.SynSent},
+		{"syn_recv", t.SynRecv},
+		{"fin_wait", t.FinWait},
+		{"time_wait", t.TimeWait},
+		{"close", t.Close},
+		{"close_wait", t.CloseWait},
+		{"last_ack", t.LastAck},
+		{"udp", t.UDP},
 	}
 }
