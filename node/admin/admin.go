@@ -1,0 +1,69 @@
+// Package admin is the director's door for its operator: an HTTP API of JSON on
+// a unix socket, and the client that speaks it.
+//
+// A [Backend] is everything the operator can see and do. The director implements
+// it, a [Socket] serves it, and [Client] is a Backend again, on the
+// other side: what goes in at one end comes out at the other, errors included.
+//
+// # Nouns and verbs
+//
+//	GET    /v1/status /v1/services /v1/servers /v1/health /v1/sessions /v1/nodes
+//	       /v1/bgp/neighbors /v1/bgp/routes /v1/pool /v1/drops /v1/config
+//	GET    /v1/explain?protocol=tcp&src=IP:PORT&dst=IP:PORT      /v1/doctor
+//	POST   /v1/reload /v1/node/drain /v1/node/undrain
+//	POST   /v1/services                         DELETE /v1/services/NAME
+//	POST   /v1/services/NAME/servers            DELETE /v1/services/NAME/servers/IP:PORT
+//	POST   /v1/services/NAME/servers/IP:PORT/drain   …/ready
+//	PUT    /v1/services/NAME/servers/IP:PORT/weight
+//
+// Every answer to a GET is an array of objects, sorted, also where there is only
+// one; reload answers with the array of what it changed; the other verbs answer
+// 204. An error is an [Error] with the HTTP status of its [Kind].
+//
+// Keys are snake_case and never change their meaning; their order is that of
+// the fields here. Times are seconds, sizes bytes, addresses "ip:port" with IPv6
+// in brackets.
+//
+// # Who may
+//
+// The socket is 0660, and its peers are asked who they are besides: root, the
+// director's own user and the members of the socket's group are served.
+package admin
+
+import (
+	"context"
+	"iter"
+	"net/netip"
+)
+
+// A Backend is what the operator can see and do. It is called concurrently.
+// Lists need no order. A verb refuses with an [Error] or with any other error,
+// whose text then says what is wrong; the socket puts the verb before it.
+type Backend interface {
+	Status(context.Context) (Status, error)
+	Services(context.Context) ([]Service, error)
+	Servers(ctx context.Context, service string) ([]Server, error) // of all services when ""
+	Health(ctx context.Context, service string) ([]Health, error)  // of all services when ""
+	Sessions(context.Context, SessionFilter) iter.Seq2[Session, error]
+	Nodes(context.Context) ([]Node, error)
+	Neighbors(context.Context) ([]Neighbor, error)
+	Routes(context.Context) ([]Route, error)
+	Pool(context.Context) ([]Pool, error)
+	Drops(context.Context) ([]Drop, error)
+	Config(context.Context) (Config, error)
+
+	Explain(context.Context, Tuple) (Explanation, error)
+	Doctor(context.Context) ([]Finding, error)
+
+	AddService(context.Context, ServiceSpec) error
+	DeleteService(ctx context.Context, service string) error
+	AddServer(ctx context.Context, service string, server ServerSpec) error
+	DeleteServer(ctx context.Context, service string, server netip.AddrPort) error
+	DrainServer(ctx context.Context, service string, server netip.AddrPort) error
+	ReadyServer(ctx context.Context, service string, server netip.AddrPort) error
+	SetWeight(ctx context.Context, service string, server netip.AddrPort, weight int) error
+
+	DrainNode(context.Context) error
+	UndrainNode(context.Context) error
+	Reload(context.Context) ([]Change, error) // what it changed; none if nothing
+}

@@ -1,0 +1,215 @@
+package admin
+
+import "net/netip"
+
+// Status is the director at a glance.
+type Status struct {
+	Node    string `json:"node"`
+	State   string `json:"state"` // starting | serving | draining | drained
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	UptimeS int64  `json:"uptime_s"`
+
+	Workers    int      `json:"workers"`
+	Interfaces []string `json:"interfaces"`
+	Steering   string   `json:"steering"` // how frames find their worker
+	Offload    string   `json:"offload"`
+
+	Services    int    `json:"services"`
+	ServicesUp  int    `json:"services_up"`
+	Servers     int    `json:"servers"`
+	ServersUp   int    `json:"servers_up"`
+	Sessions    int    `json:"sessions"`
+	MaxSessions int    `json:"max_sessions"`
+	Opened      uint64 `json:"opened"` // sessions since the start
+	PacketsIn   uint64 `json:"packets_in"`
+	PacketsOut  uint64 `json:"packets_out"`
+	BytesIn     uint64 `json:"bytes_in"`
+	BytesOut    uint64 `json:"bytes_out"`
+	Dropped     uint64 `json:"dropped"` // packets, for any reason
+
+	Neighbors   int `json:"bgp_neighbors"`
+	Established int `json:"bgp_established"`
+	Routes      int `json:"bgp_routes"`
+
+	ConfigFile     string `json:"config_file"`
+	ConfigDigest   string `json:"config_digest"`
+	ConfigAgeS     int64  `json:"config_age_s"`
+	Reloads        int    `json:"reloads"`
+	ReloadFailures int    `json:"reload_failures"`
+	ReloadError    string `json:"reload_error"` // of the last reload; empty if it went well
+}
+
+// Service is one VIP:port/protocol and what it carries.
+type Service struct {
+	Name        string         `json:"name"`
+	VIP         netip.AddrPort `json:"vip"`
+	Protocol    string         `json:"protocol"`
+	Mode        string         `json:"mode"`
+	Scheduler   string         `json:"scheduler"`
+	State       string         `json:"state"`  // up | down | sorry (only the sorry server is left)
+	Quorum      int            `json:"quorum"` // healthy servers needed to announce
+	Servers     int            `json:"servers"`
+	ServersUp   int            `json:"servers_up"`
+	Announced   bool           `json:"announced"`
+	Active      int            `json:"active"`
+	Inactive    int            `json:"inactive"`
+	Connections uint64         `json:"connections"` // sessions opened since the service was added
+	PacketsIn   uint64         `json:"packets_in"`
+	PacketsOut  uint64         `json:"packets_out"`
+	BytesIn     uint64         `json:"bytes_in"`
+	BytesOut    uint64         `json:"bytes_out"`
+}
+
+// Server is one real server of one service.
+type Server struct {
+	Service  string         `json:"service"`
+	Address  netip.AddrPort `json:"address"`
+	Weight   int            `json:"weight"`
+	State    string         `json:"state"` // up | down | draining | sorry (stands in when no server is up)
+	Active   int            `json:"active"`
+	Inactive int            `json:"inactive"`
+}
+
+// Health is what the checks of one server say.
+type Health struct {
+	Service    string         `json:"service"`
+	Address    netip.AddrPort `json:"address"`
+	Check      string         `json:"check"` // type of the check
+	State      string         `json:"state"` // up | down | flapping | unchecked
+	SinceS     int64          `json:"since_s"`
+	Checks     uint64         `json:"checks"`
+	Failures   uint64         `json:"failures"`
+	DurationUS int64          `json:"duration_us"` // of the last check
+	Reason     string         `json:"reason"`
+}
+
+// Session is one connection and the server it was given.
+type Session struct {
+	Protocol   string         `json:"protocol"`
+	State      string         `json:"state"`
+	Client     netip.AddrPort `json:"client"`
+	VIP        netip.AddrPort `json:"vip"`
+	Local      netip.AddrPort `json:"local"` // "" in modes without one
+	Server     netip.AddrPort `json:"server"`
+	Home       string         `json:"home"` // name of the director
+	Role       string         `json:"role"` // home | adopted | replica
+	ExpiresS   int64          `json:"expires_s"`
+	PacketsIn  uint64         `json:"packets_in"`
+	PacketsOut uint64         `json:"packets_out"`
+	BytesIn    uint64         `json:"bytes_in"`
+	BytesOut   uint64         `json:"bytes_out"`
+}
+
+// SessionFilter picks sessions; its zero value picks all.
+type SessionFilter struct {
+	Service string         // by name
+	Client  netip.Prefix   // a single address is a prefix of full length
+	Server  netip.AddrPort // port 0: any
+	State   string
+	Limit   int // 0: none
+}
+
+// Match applies all of f that a session can tell by itself: all but Service and
+// Limit.
+func (f *SessionFilter) Match(s *Session) bool {
+	return (!f.Client.IsValid() || f.Client.Contains(s.Client.Addr())) &&
+		(!f.Server.IsValid() || f.Server.Addr() == s.Server.Addr() &&
+			(f.Server.Port() == 0 || f.Server.Port() == s.Server.Port())) &&
+		(f.State == "" || f.State == s.State)
+}
+
+// Node is one director.
+type Node struct {
+	Name         string         `json:"name"`
+	Address      netip.AddrPort `json:"address"` // of its gossip; "" without
+	State        string         `json:"state"`
+	Epoch        uint64         `json:"epoch"` // which of its lives this is
+	Sessions     int            `json:"sessions"`
+	Slots        int            `json:"slots"` // whose sessions it serves
+	SyncLagMS    int64          `json:"sync_lag_ms"`
+	ConfigDigest string         `json:"config_digest"`
+}
+
+// Neighbor is one BGP neighbour.
+type Neighbor struct {
+	Address   netip.Addr `json:"address"`
+	ASN       uint32     `json:"asn"`
+	State     string     `json:"state"` // RFC 4271 §8.2.2, in lower case
+	UptimeS   int64      `json:"uptime_s"`
+	Announced int        `json:"announced"` // routes
+	BFD       string     `json:"bfd"`       // up | down | off
+}
+
+// Route is one prefix the director wants its neighbours to send here.
+type Route struct {
+	Prefix      netip.Prefix `json:"prefix"`
+	For         string       `json:"for"` // the services behind it, or "local addresses"
+	Prepend     int          `json:"prepend"`
+	MED         uint32       `json:"med"`
+	Communities []string     `json:"communities"`
+	Neighbors   int          `json:"neighbors"` // how many it has been sent to
+}
+
+// Pool is one local address and its ports. Each server has all of them to
+// itself, so the busiest server is the one that shows how near the end is.
+type Pool struct {
+	Address       netip.Addr     `json:"address"`
+	Ports         int            `json:"ports"`
+	Sessions      int            `json:"sessions"` // with all servers
+	BusiestServer netip.AddrPort `json:"busiest_server"`
+	BusiestPorts  int            `json:"busiest_ports"` // taken towards that server
+}
+
+// Drop is one reason to drop packets.
+type Drop struct {
+	Reason  string `json:"reason"`
+	Packets uint64 `json:"packets"`
+}
+
+// Config is the running configuration.
+type Config struct {
+	File    string   `json:"file"`
+	Digest  string   `json:"digest"`
+	AgeS    int64    `json:"age_s"`
+	Runtime []string `json:"runtime"` // changes made since by command, one sentence each
+	TOML    string   `json:"toml"`    // with every default filled in
+}
+
+// Tuple is the two ends of a packet, as on the wire.
+type Tuple struct {
+	Protocol string
+	Src, Dst netip.AddrPort
+}
+
+// Explanation is what becomes of a packet, and why. Fields that the packet does
+// not get as far as are empty.
+type Explanation struct {
+	Protocol  string         `json:"protocol"`
+	Src       netip.AddrPort `json:"src"`
+	Dst       netip.AddrPort `json:"dst"`
+	Direction string         `json:"direction"` // inbound | outbound | none
+	Verdict   string         `json:"verdict"`
+	Service   string         `json:"service"`
+	Slot      int            `json:"slot"`   // -1: none
+	Worker    int            `json:"worker"` // -1: none
+	Session   string         `json:"session"`
+	Scheduler string         `json:"scheduler"`
+	Server    netip.AddrPort `json:"server"`
+	Local     netip.AddrPort `json:"local"`
+	NextHop   string         `json:"next_hop"`
+	Why       []string       `json:"why"` // the steps, in the order packets meet them
+}
+
+// Finding is one thing that doctor looked at.
+type Finding struct {
+	Check  string `json:"check"`
+	State  string `json:"state"` // ok | warn | fail
+	Found  string `json:"found"`
+	Advice string `json:"advice"`
+}
+
+// Change is one thing that a reload did.
+type Change struct {
+	Change string `json:"change"`
+}
