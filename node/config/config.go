@@ -15,6 +15,10 @@ import (
 //	in      what the value may be: lowest..highest, or the words there are
 //	need    the table is worthless without this key
 //	restart a reload cannot change it
+//	path    it names a file, seen from the directory of the file it stands in
+//	picks   its word governs which of the keys with "only" there are, here and
+//	        in the tables below
+//	only    there is such a key only with these words (!: only without them)
 //	id      entries of the list are told apart by this key
 type Config struct {
 	File     string   `toml:"-"` // as given to Load
@@ -28,7 +32,7 @@ type Config struct {
 	Gossip    *Gossip   `toml:"gossip"` // nil: a director on its own
 	Dataplane Dataplane `toml:"dataplane"`
 	Admin     Admin     `toml:"admin"`
-	Services  []Service `toml:"service"` // in the order of the files, sorted by nobody
+	Services  []Service `toml:"service" id:"name"` // in the order of the files
 }
 
 // Node is the director itself.
@@ -52,7 +56,7 @@ type Fullnat struct {
 
 // BGP is the speaker and its neighbours.
 type BGP struct {
-	ASN        uint32     `toml:"asn" need:""`
+	ASN        uint32     `toml:"asn" in:"1..4294967295" need:""`
 	RouterID   netip.Addr `toml:"router_id" need:""`         // IPv4
 	ListenPort uint16     `toml:"listen_port" in:"1..65535"` // used when a neighbour is passive
 	Neighbors  []Neighbor `toml:"neighbor" id:"address"`
@@ -61,22 +65,22 @@ type BGP struct {
 // Neighbor is one router.
 type Neighbor struct {
 	Address          netip.Addr    `toml:"address" need:""`
-	ASN              uint32        `toml:"asn" need:""`
+	ASN              uint32        `toml:"asn" in:"1..4294967295" need:""`
 	Port             uint16        `toml:"port" in:"1..65535"`
 	LocalAddress     netip.Addr    `toml:"local_address"` // invalid: the kernel's choice
 	HoldTime         time.Duration `toml:"hold_time" in:"3s..65535s"`
 	ConnectRetry     time.Duration `toml:"connect_retry" in:"1s..10m"`
-	PasswordFile     string        `toml:"password_file"`        // "" : no TCP-MD5
-	Password         Secret        `toml:"-"`                    // what PasswordFile holds
-	TTLSecurity      bool          `toml:"ttl_security"`         // GTSM, RFC 5082
-	Multihop         int           `toml:"multihop" in:"0..255"` // hops an eBGP neighbour may be away; 0: on the link
-	Passive          bool          `toml:"passive"`              // wait for the neighbour to connect
+	PasswordFile     string        `toml:"password_file" path:""`    // "" : no TCP-MD5
+	Password         Secret        `toml:"-"`                        // what PasswordFile holds
+	TTLSecurity      int           `toml:"ttl_security" in:"0..254"` // GTSM (RFC 5082): hops away, 1 is next door; 0: off
+	Multihop         int           `toml:"multihop" in:"0..255"`     // eBGP over routers: the TTL to send with; 0: off
+	Passive          bool          `toml:"passive"`                  // wait for the neighbour to connect
 	BFD              bool          `toml:"bfd"`
-	Communities      []string      `toml:"communities"`        // "65001:100", "no-export"
-	LargeCommunities []string      `toml:"large_communities"`  // "65001:1:2"
-	MED              *uint32       `toml:"med"`                // nil: none
-	Prepend          int           `toml:"prepend" in:"0..32"` // own AS, this many times more
-	NextHop4         netip.Addr    `toml:"next_hop4"`          // invalid: the session's own end
+	Communities      []string      `toml:"communities"`            // "65001:100", "no-export"
+	LargeCommunities []string      `toml:"large_communities"`      // "65001:1:2"
+	MED              *uint32       `toml:"med" in:"0..4294967295"` // nil: none
+	Prepend          int           `toml:"prepend" in:"0..16"`     // own AS, this many times more
+	NextHop4         netip.Addr    `toml:"next_hop4"`              // invalid: the session's own end
 	NextHop6         netip.Addr    `toml:"next_hop6"`
 }
 
@@ -84,7 +88,7 @@ type Neighbor struct {
 type Gossip struct {
 	Bind     netip.AddrPort   `toml:"bind" need:""`
 	Seeds    []netip.AddrPort `toml:"seeds"`
-	KeyFile  string           `toml:"key_file"`
+	KeyFile  string           `toml:"key_file" path:""`
 	Keys     []Secret         `toml:"-"` // 32 bytes each; the first is sent with
 	Replicas int              `toml:"replicas" in:"0..16"`
 }
@@ -102,21 +106,22 @@ type Admin struct {
 
 // Service is one VIP, port and protocol, and the servers behind it.
 type Service struct {
-	Name           string         `toml:"name" need:""`
-	VIP            netip.AddrPort `toml:"vip" need:""`
-	Protocol       string         `toml:"protocol" in:"tcp udp"`
-	Mode           string         `toml:"mode" in:"fullnat nat dr tun"`
-	Scheduler      string         `toml:"scheduler" in:"rr wrr lc wlc sed nq dh sh lblc lblcr mh fo ovf twos"`
-	SchedulerFlags []string       `toml:"scheduler_flags"`
-	Quorum         int            `toml:"quorum" in:"0..4096"`         // healthy servers needed to announce
-	Hysteresis     int            `toml:"hysteresis" in:"0..4096"`     // gained at quorum+hysteresis, lost below quorum-hysteresis
-	SorryServer    netip.AddrPort `toml:"sorry_server"`                // takes new sessions while no server can; invalid: none
-	MSS            int            `toml:"mss" in:"0..65495"`           // SYNs are lowered to it; 0: left alone
-	ResetOnExpiry  bool           `toml:"reset_on_expiry"`             // tell both ends when an established session expires idle
-	DeadServer     string         `toml:"dead_server" in:"reset keep"` // sessions of a server that went down
-	Timeouts       Timeouts       `toml:"timeouts"`
-	Check          Check          `toml:"check"`
-	Servers        []Server       `toml:"server" id:"address"`
+	Name             string         `toml:"name" need:""`
+	VIP              netip.AddrPort `toml:"vip" need:""`
+	Protocol         string         `toml:"protocol" in:"tcp udp" picks:""`
+	Mode             string         `toml:"mode" in:"fullnat nat dr tun"`
+	Scheduler        string         `toml:"scheduler" in:"rr wrr lc wlc sed nq dh sh lblc lblcr mh fo ovf twos"`
+	SchedulerFlags   []string       `toml:"scheduler_flags"`
+	Quorum           int            `toml:"quorum" in:"0..4096"`          // healthy servers needed to announce
+	Hysteresis       int            `toml:"hysteresis" in:"0..4096"`      // gained at quorum+hysteresis, lost below quorum-hysteresis
+	SorryServer      netip.AddrPort `toml:"sorry_server"`                 // takes new sessions while no server can; invalid: none
+	MSS              int            `toml:"mss" in:"0..65495" only:"tcp"` // SYNs are lowered to it; 0: left alone
+	ResetOnExpiry    bool           `toml:"reset_on_expiry" only:"tcp"`   // tell both ends when an established session expires idle
+	DeadServer       string         `toml:"dead_server" in:"reset keep"`  // sessions of a server that went down
+	Timeouts         Timeouts       `toml:"timeouts"`
+	Check            Check          `toml:"check"`
+	InhibitOnFailure bool           `toml:"inhibit_on_failure"` // a server that is down keeps its place in sh and mh
+	Servers          []Server       `toml:"server" id:"address"`
 }
 
 // Timeouts say how long a session may be idle in each state, by IPVS's names.
@@ -136,33 +141,33 @@ type Timeouts struct {
 // Check is how a server's health is found out. Fields that the type does not
 // know are zero.
 type Check struct {
-	Type string `toml:"type" in:"tcp http https udp dns ping exec none"`
+	Type string `toml:"type" in:"tcp http https udp dns ping exec none" picks:""`
 
-	Interval   time.Duration `toml:"interval" in:"100ms..1h" only:"tcp http https udp dns ping exec"` // from start to start
-	Timeout    time.Duration `toml:"timeout" in:"10ms..10m" only:"tcp http https udp dns ping exec"`
-	Fall       int           `toml:"fall" in:"1..100" only:"tcp http https udp dns ping exec"`       // failures in a row until down
-	Rise       int           `toml:"rise" in:"1..100" only:"tcp http https udp dns ping exec"`       // successes in a row until up
-	FlapCount  int           `toml:"flap_count" in:"0..100" only:"tcp http https udp dns ping exec"` // falls within FlapWindow after which
-	FlapWindow time.Duration `toml:"flap_window" in:"1s..24h" only:"tcp http https udp dns ping exec"`
-	FlapHold   time.Duration `toml:"flap_hold" in:"1s..24h" only:"tcp http https udp dns ping exec"` // the server is kept down this long; FlapCount 0: never
-	Port       uint16        `toml:"port" in:"0..65535" only:"tcp http https udp dns"`               // 0: the server's own
+	Interval   time.Duration `toml:"interval" in:"100ms..1h" only:"!none"` // from start to start
+	Timeout    time.Duration `toml:"timeout" in:"10ms..10m" only:"!none"`
+	Fall       int           `toml:"fall" in:"1..100" only:"!none"`       // failures in a row until down
+	Rise       int           `toml:"rise" in:"1..100" only:"!none"`       // successes in a row until up
+	FlapCount  int           `toml:"flap_count" in:"0..100" only:"!none"` // falls within FlapWindow after which
+	FlapWindow time.Duration `toml:"flap_window" in:"1s..24h" only:"!none"`
+	FlapHold   time.Duration `toml:"flap_hold" in:"1s..24h" only:"!none"`              // the server is kept down this long; FlapCount 0: never
+	Port       uint16        `toml:"port" in:"0..65535" only:"tcp http https udp dns"` // 0: the server's own
 
 	Method string        `toml:"method" in:"GET HEAD OPTIONS POST" only:"http https"`
 	Path   string        `toml:"path" only:"http https"`
 	Host   string        `toml:"host" only:"http https"` // "": the server's address and port
 	Status []StatusRange `toml:"status" only:"http https"`
-	Expect string        `toml:"expect" only:"http https udp dns"` // must occur in the answer
 
 	TLSVerify     bool   `toml:"tls_verify" only:"https"`
-	TLSServerName string `toml:"tls_server_name" only:"https"` // "": Host, or else the server's address
-	TLSCAFile     string `toml:"tls_ca_file" only:"https"`     // "": the system's
+	TLSServerName string `toml:"tls_server_name" only:"https"`     // "": Host, or else the server's address
+	TLSCAFile     string `toml:"tls_ca_file" path:"" only:"https"` // "": the system's
 
 	DNSName string `toml:"dns_name" only:"dns"`
 	DNSType string `toml:"dns_type" in:"A AAAA CNAME MX NS PTR SOA SRV TXT" only:"dns"`
 
-	Payload    string `toml:"payload" only:"udp"`
-	PayloadHex string `toml:"payload_hex" only:"udp"` // for bytes that are no text
-	ExpectHex  string `toml:"expect_hex" only:"udp"`
+	Payload    string `toml:"payload" only:"tcp udp"`               // sent first
+	PayloadHex string `toml:"payload_hex" only:"tcp udp"`           // for bytes that are no text
+	Expect     string `toml:"expect" only:"tcp http https udp dns"` // must occur in the answer
+	ExpectHex  string `toml:"expect_hex" only:"tcp udp"`
 
 	Command []string          `toml:"command" only:"exec"` // program and arguments, no shell
 	Env     map[string]string `toml:"env" only:"exec"`

@@ -1,19 +1,60 @@
-// Package config turns a director's TOML into a valid Config, or says where
-// and why it is not one.
 package config
 
 import (
+	"net"
 	"net/netip"
+	"reflect"
 )
 
-// A Host is what the machine itself has; a configuration that wants the same
-// for a VIP cannot work on it. The zero Host has nothing and objects to nothing.
+// A Host is what the machine itself has. A VIP or a local address must not be
+// among it: the kernel would answer for it. The zero Host has nothing and
+// objects to nothing.
 type Host struct {
 	Addresses  []netip.Addr
 	Interfaces []string
 }
 
-// Load reads the file and all it includes. The error is an [Errors].
+// ThisHost is the machine, or the network namespace, that the caller runs in.
+func ThisHost() (Host, error) {
+	var h Host
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return h, err
+	}
+	for _, i := range interfaces {
+		h.Interfaces = append(h.Interfaces, i.Name)
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return h, err
+	}
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			h.Addresses = append(h.Addresses, p.Addr().Unmap().WithZone(""))
+		}
+	}
+	return h, nil
+}
+
+// Load reads the file and all it includes, for a director on the host. The
+// error, if any, is an [Errors] with everything that is wrong.
 func Load(path string, host Host) (*Config, error) {
-	return &Config{File: path}, nil
+	l := &loader{
+		host:   host,
+		seen:   make(map[string]bool),
+		raw:    make(map[string]any),
+		places: &place{file: path, line: 1, keys: make(map[string]*place)},
+		cfg:    defaultConfig(path),
+	}
+	l.file(path, nil)
+	l.decode(scope{}, l.places, l.raw, reflect.ValueOf(l.cfg).Elem(), "")
+	l.verify()
+	if len(l.faults) > 0 {
+		return nil, l.faults.sorted(l.files)
+	}
+	l.cfg.Files = l.files
+	for _, w := range l.warnings.sorted(l.files) {
+		l.cfg.Warnings = append(l.cfg.Warnings, w.Error())
+	}
+	return l.cfg, nil
 }

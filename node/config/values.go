@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strconv"
 )
 
@@ -16,7 +15,9 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 // PortRange is First to Last, both included.
 type PortRange struct{ First, Last uint16 }
 
-func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
+func (r PortRange) String() string {
+	return strconv.Itoa(int(r.First)) + "-" + strconv.Itoa(int(r.Last))
+}
 
 // StatusRange is the HTTP statuses First to Last, both included.
 type StatusRange struct{ First, Last int }
@@ -25,7 +26,7 @@ func (r StatusRange) String() string {
 	if r.First == r.Last {
 		return strconv.Itoa(r.First)
 	}
-	return fmt.Sprintf("%d-%d", r.First, r.Last)
+	return strconv.Itoa(r.First) + "-" + strconv.Itoa(r.Last)
 }
 
 // Contains reports whether the status lies in the range.

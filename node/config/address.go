@@ -1,0 +1,122 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+func readAddr(raw any) (netip.Addr, string) {
+	s, ok := raw.(string)
+	if !ok {
+		return netip.Addr{}, wrongType
+	}
+	a, err := netip.ParseAddr(s)
+	switch {
+	case err != nil && looksLikeAddrPort(s):
+		return netip.Addr{}, show(s) + ` has a port; want the address alone`
+	case err != nil:
+		return netip.Addr{}, show(s) + ` is not an address such as "10.1.0.1" or "2001:db8::1"`
+	case a.Zone() != "":
+		return netip.Addr{}, show(s) + ` has a zone; want an address that is good everywhere`
+	case a.Is4In6():
+		return netip.Addr{}, show(s) + ` is an IPv4 address in disguise; did you mean "` + a.Unmap().String() + `"?`
+	}
+	return a, ""
+}
+
+func looksLikeAddrPort(s string) bool {
+	_, err := netip.ParseAddrPort(s)
+	return err == nil
+}
+
+// readAddrPort complains about the port by itself, so that the sentence says
+// which number is wrong.
+func readAddrPort(raw any) (netip.AddrPort, string) {
+	s, ok := raw.(string)
+	if !ok {
+		return netip.AddrPort{}, wrongType
+	}
+	host, port, bracketed := s, "", false
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		host, port = s[:i], s[i+1:]
+	}
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host, bracketed = host[1:len(host)-1], true
+	}
+	if a, err := netip.ParseAddr(s); err == nil {
+		example := netip.AddrPortFrom(a.WithZone("").Unmap(), 80)
+		return netip.AddrPort{}, show(s) + ` has no port; write "` + example.String() + `"`
+	}
+	a, err := netip.ParseAddr(host)
+	switch {
+	case err != nil || a.Is6() != bracketed:
+		return netip.AddrPort{}, show(s) + ` is not an address and port such as "10.3.0.11:8080" or "[2001:db8::11]:8080"`
+	case a.Zone() != "":
+		return netip.AddrPort{}, show(s) + ` has a zone; want an address that is good everywhere`
+	case a.Is4In6():
+		return netip.AddrPort{}, show(s) + ` is an IPv4 address in disguise; did you mean "` + a.Unmap().String() + ":" + port + `"?`
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		if !digits(port) {
+			return netip.AddrPort{}, "port " + show(port) + " is not a number"
+		}
+		return netip.AddrPort{}, "port " + port + " is not between 1 and 65535"
+	}
+	return netip.AddrPortFrom(a, uint16(n)), ""
+}
+
+func digits(s string) bool {
+	return s != "" && len(s) < 20 && strings.Trim(s, "0123456789") == ""
+}
+
+// readPrefix takes a single address for the prefix that holds just it.
+func readPrefix(raw any) (netip.Prefix, string) {
+	s, ok := raw.(string)
+	if !ok {
+		return netip.Prefix{}, wrongType
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			return netip.Prefix{}, show(s) + ` is not a prefix such as "10.2.1.0/28" or "2001:db8:2:1::/124"`
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	switch {
+	case p.Addr().Is4In6():
+		return netip.Prefix{}, show(s) + ` is an IPv4 prefix in disguise; write it as IPv4`
+	case p != p.Masked():
+		return netip.Prefix{}, show(s) + ` does not begin where its block does; did you mean "` + p.Masked().String() + `"?`
+	}
+	return p, ""
+}
+
+var reserved4 = netip.MustParsePrefix("240.0.0.0/4")
+
+// odd says why packets cannot be sent to the address from afar; "" when they
+// can.
+func odd(a netip.Addr) string {
+	switch {
+	case a.IsUnspecified() || a.Is4() && a.As4()[0] == 0:
+		return "is nobody's address"
+	case a.IsMulticast():
+		return "is a multicast address"
+	case a.IsLoopback():
+		return "is a loopback address"
+	case a.IsLinkLocalUnicast():
+		return "is a link-local address"
+	case reserved4.Contains(a):
+		return "is a reserved address"
+	}
+	return ""
+}
+
+func family(a netip.Addr) string {
+	if a.Is4() {
+		return "IPv4"
+	}
+	return "IPv6"
+}

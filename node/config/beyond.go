@@ -1,0 +1,22 @@
+package config
+
+// beyond is what the language has and this build has not: the key, the word it
+// must not have ("*": any), and why. A build that learns one deletes its row.
+var beyond = []struct{ path, word, because string }{
+	{"service.mode", "nat", "this build carries only fullnat"},
+	{"service.mode", "dr", "this build carries only fullnat"},
+	{"service.mode", "tun", "this build carries only fullnat"},
+	{"bgp.neighbor.bfd", "true", "this build has no BFD; set false"},
+	{"gossip.seeds", "*", "this build runs a director on its own; leave the list empty"},
+	{"dataplane.offload", "required", `this build has no flow offload; set "auto" or "off"`},
+}
+
+// unable says why this build cannot do what the file asks for; "" when it can.
+func unable(path, word string) string {
+	for _, b := range beyond {
+		if b.path == path && (b.word == word || b.word == "*") {
+			return b.because
+		}
+	}
+	return ""
+}

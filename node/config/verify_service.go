@@ -1,0 +1,202 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// A vipOwner is the service that has a VIP, and where it says so.
+type vipOwner struct {
+	service string
+	at      *place
+}
+
+// An identity is what makes two services the same.
+type identity struct {
+	vip      netip.AddrPort
+	protocol string
+}
+
+func (l *loader) verifyServices(p *place) {
+	services := l.cfg.Services
+	names := make(map[string]*place)
+	owners := make(map[identity]vipOwner)
+	l.vips = make(map[netip.Addr]string)
+	for i := range services {
+		v, at := &services[i], p.item(i)
+		if at.good("vip") {
+			l.vips[v.VIP.Addr()] = v.Name
+		}
+	}
+	for i := range services {
+		v, at := &services[i], p.item(i)
+		s := scope{noun: fmt.Sprintf("service %d", i+1), path: "service"}
+		if at.good("name") && v.Name != "" {
+			s.noun = "service " + show(v.Name)
+		}
+		l.verifyName(s, at, v, names)
+		l.verifyVIP(s, at, v, owners)
+		l.verifyForwarding(s, at, v)
+		l.verifyQuorum(s, at, v)
+		l.verifyServers(s, at, v)
+		if at.at("check") != nil {
+			l.verifyCheck(scope{noun: s.noun, sub: "check"}, at.at("check"), &v.Check)
+		}
+	}
+	if len(services) > 0 && len(l.cfg.Node.Interfaces) == 0 && !l.broken && !l.places.at("node").refused("interfaces") {
+		l.complain(scope{sub: "node"}, cmp.Or(l.places.at("node"), l.places), "interfaces is missing; services need one to get packets from")
+	}
+}
+
+func (l *loader) verifyName(s scope, p *place, v *Service, names map[string]*place) {
+	if !p.good("name") {
+		return
+	}
+	at := p.at("name")
+	if !nameForm.MatchString(v.Name) {
+		l.complain(s, at, "name %s", nameRule)
+		return
+	}
+	if first := names[v.Name]; first != nil {
+		l.complain(s, at, "the name is taken at %s:%d", first.file, first.line)
+		return
+	}
+	names[v.Name] = at
+}
+
+func (l *loader) verifyVIP(s scope, p *place, v *Service, owners map[identity]vipOwner) {
+	if !p.good("vip") {
+		return
+	}
+	at, a := p.at("vip"), v.VIP.Addr()
+	if why := odd(a); why != "" {
+		l.complain(s, at, "vip %s %s", a, why)
+		return
+	}
+	if slices.Contains(l.host.Addresses, a) {
+		l.complain(s, at, "vip %s is an address of this host: its kernel would answer for it", a)
+	}
+	if block, ok := l.cfg.Fullnat.local(a); ok {
+		l.complain(s, at, "vip %s lies in the local addresses %s", a, block)
+	}
+	if p.refused("protocol") {
+		return
+	}
+	id := identity{v.VIP, v.Protocol}
+	if owner, taken := owners[id]; taken {
+		l.complain(s, at, "vip %s/%s belongs to service %q (%s:%d)", v.VIP, v.Protocol, owner.service, owner.at.file, owner.at.line)
+		return
+	}
+	owners[id] = vipOwner{v.Name, at}
+}
+
+// verifyForwarding checks mode, scheduler and MSS.
+func (l *loader) verifyForwarding(s scope, p *place, v *Service) {
+	if v.Mode == "fullnat" && p.good("vip") && !p.refused("mode") && !l.broken &&
+		!l.places.at("fullnat").refused("local_addresses") &&
+		!slices.ContainsFunc(l.cfg.Fullnat.LocalAddresses, func(b netip.Prefix) bool { return b.Addr().Is4() == v.VIP.Addr().Is4() }) {
+		l.complain(s, p.near("mode"), "mode %q needs an %s local address; list one in fullnat.local_addresses", v.Mode, family(v.VIP.Addr()))
+	}
+	if p.good("scheduler_flags") && !p.refused("scheduler") {
+		l.verifyFlags(s, p.at("scheduler_flags"), v)
+	}
+	if p.good("mss") && v.MSS != 0 && v.MSS < leastMSS {
+		l.complain(s, p.at("mss"), "mss %d is below %d, which every host takes; 0 leaves it alone", v.MSS, leastMSS)
+	}
+}
+
+// leastMSS is what RFC 9293 §3.7.1 lets a sender assume over IPv4.
+const leastMSS = 536
+
+// schedulerFlags are those that IPVS knows, by scheduler.
+var schedulerFlags = map[string][]string{
+	"sh": {"sh-fallback", "sh-port"},
+	"mh": {"mh-fallback", "mh-port"},
+}
+
+func (l *loader) verifyFlags(s scope, p *place, v *Service) {
+	known := schedulerFlags[v.Scheduler]
+	for i, flag := range v.SchedulerFlags {
+		switch {
+		case slices.Contains(v.SchedulerFlags[:min(i, 2)], flag):
+			l.complain(s, p.item(i), "scheduler_flags: %s is listed twice", show(flag))
+		case slices.Contains(known, flag):
+		case len(known) == 0:
+			l.complain(s, p.item(i), "scheduler_flags: scheduler %q has no flags", v.Scheduler)
+		default:
+			l.complain(s, p.item(i), "scheduler_flags: %s is not %s%s", show(flag), list(known, "or"), meant(flag, known))
+		}
+	}
+}
+
+func (l *loader) verifyQuorum(s scope, p *place, v *Service) {
+	if p.refused("quorum") || p.refused("hysteresis") || p.refused("server") {
+		return
+	}
+	servers := len(v.Servers)
+	switch {
+	case v.Quorum > max(servers, 1):
+		l.complain(s, p.near("quorum"), "quorum %d is more than the %d servers there are", v.Quorum, servers)
+	case v.Hysteresis > 0 && v.Hysteresis >= v.Quorum:
+		l.complain(s, p.near("hysteresis"), "hysteresis %d must be less than quorum %d, or the quorum is never lost", v.Hysteresis, v.Quorum)
+	case v.Hysteresis > 0 && v.Quorum+v.Hysteresis > servers:
+		l.complain(s, p.near("hysteresis"), "quorum %d with hysteresis %d is reached at %d servers; there are %d", v.Quorum, v.Hysteresis, v.Quorum+v.Hysteresis, servers)
+	}
+}
+
+func (l *loader) verifyServers(s scope, p *place, v *Service) {
+	at := p.at("server")
+	seen := make(map[netip.AddrPort]int)
+	takes := false
+	for i := range v.Servers {
+		r, here := &v.Servers[i], at.item(i)
+		inner := scope{noun: fmt.Sprintf("%s: server %d", s.noun, i+1)}
+		takes = takes || r.Enabled && !r.Drain && r.Weight > 0
+		if here.good("address") {
+			l.verifyReachable(inner, here.at("address"), "", r.Address, v, p)
+			if first, twice := seen[r.Address]; twice {
+				l.complain(inner, here.at("address"), "%s is server %d already", r.Address, first+1)
+			} else {
+				seen[r.Address] = i
+			}
+		}
+		if c := here.at("check"); c != nil && r.Check != nil {
+			l.verifyCheck(scope{noun: inner.noun, sub: "check"}, c, r.Check)
+		}
+	}
+	if p.good("sorry_server") {
+		l.verifyReachable(s, p.at("sorry_server"), "sorry_server ", v.SorryServer, v, p)
+		if i, twice := seen[v.SorryServer]; twice {
+			l.complain(s, p.at("sorry_server"), "sorry_server %s is server %d already", v.SorryServer, i+1)
+		}
+	}
+	switch {
+	case len(v.Servers) == 0:
+		l.warn(p, "%sthere is no server", s.prefix())
+	case !takes && !at.bad:
+		l.warn(p, "%sno server takes new sessions: each is disabled, draining or of weight 0", s.prefix())
+	}
+}
+
+// verifyReachable says why packets of the service cannot get to a server.
+func (l *loader) verifyReachable(s scope, p *place, what string, server netip.AddrPort, v *Service, service *place) {
+	a := server.Addr()
+	if why := odd(a); why != "" {
+		l.complain(s, p, "%s%s %s", what, a, why)
+		return
+	}
+	if service.good("vip") && a.Is4() != v.VIP.Addr().Is4() && v.Mode == "fullnat" {
+		l.complain(s, p, "%s%s is %s, and mode %q keeps to the vip's family, %s", what, a, family(a), v.Mode, family(v.VIP.Addr()))
+	}
+	if name, ok := l.vips[a]; ok {
+		l.complain(s, p, "%s%s is the vip of service %q: packets to it would come back here", what, a, name)
+	}
+	if block, ok := l.cfg.Fullnat.local(a); ok {
+		l.complain(s, p, "%s%s lies in the local addresses %s: packets to it would come back here", what, a, block)
+	}
+	if slices.Contains(l.host.Addresses, a) {
+		l.warn(p, "%s%s%s is this host itself, which the dataplane does not reach", s.prefix(), what, a)
+	}
+}
