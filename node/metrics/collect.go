@@ -1,0 +1,158 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("fleetlb_"+name, help, labels, nil)
+}
+
+var (
+	buildInfo = desc("build_info", "Always 1; the version that is running is in the label.", "version")
+	startTime = desc("start_time_seconds", "When the director started, in seconds since the epoch.")
+
+	sessions    = desc("sessions", "Sessions in the tables.")
+	sessionsMax = desc("sessions_max", "Sessions the tables have room for.")
+
+	serviceUp        = desc("service_up", "Whether the service has a server for new connections.", "service")
+	serviceAnnounced = desc("service_announced", "Whether the service's VIP is announced on its behalf.", "service")
+	serviceQuorum    = desc("service_quorum_servers", "Healthy servers the service needs to be announced.", "service")
+
+	serverUp       = desc("server_up", "Whether the server may be given new connections as far as its health goes.", "service", "server")
+	serverWeight   = desc("server_weight", "The server's weight; 0 is given no new connections.", "service", "server")
+	serverChecks   = desc("server_checks_total", "Health checks made.", "service", "server", "result")
+	serverCheck    = desc("server_check_duration_seconds", "How long the last health check took.", "service", "server")
+	serverSessions = desc("server_sessions", "Sessions with the server.", "service", "server", "activity")
+	serverOpened   = desc("server_sessions_opened_total", "Sessions that were given to the server.", "service", "server")
+	serverPackets  = desc("server_packets_total", "Packets carried for the server.", "service", "server", "direction")
+	serverBytes    = desc("server_bytes_total", "Bytes of IP packets carried for the server.", "service", "server", "direction")
+
+	dropped = desc("packets_dropped_total", "Packets dropped, by the reason fleetlb drops prints.", "reason")
+
+	localPorts    = desc("local_ports", "Ports of the local address, for each server anew.", "address")
+	localSessions = desc("local_sessions", "Sessions from the local address, with all servers.", "address")
+	localBusiest  = desc("local_ports_busiest", "Ports of the local address taken towards the server that takes most.", "address")
+
+	neighborState     = desc("bgp_neighbor_state", "1 for the state the neighbour is in, 0 for the others.", "neighbor", "asn", "state")
+	neighborUptime    = desc("bgp_neighbor_uptime_seconds", "How long the neighbour has been established; 0 when it is not.", "neighbor", "asn")
+	neighborAnnounced = desc("bgp_neighbor_routes_announced", "Routes the neighbour has been sent.", "neighbor", "asn")
+	bgpRoutes         = desc("bgp_routes", "Routes that should be announced.")
+	speakerRestarts   = desc("bgp_speaker_restarts_total", "How often the BGP speaker process had to be replaced.")
+
+	workerBusy      = desc("worker_busy_seconds_total", "Time the worker spent on packets.", "worker")
+	workerPackets   = desc("worker_packets_total", "Packets the worker received.", "worker")
+	workerBatches   = desc("worker_batches_total", "Batches those packets came in.", "worker")
+	interfaceKernel = desc("interface_kernel_drops_total", "Frames the kernel dropped for lack of room before a worker took them.", "interface")
+
+	reloads         = desc("config_reloads_total", "Reloads of the configuration.", "result")
+	reloadOK        = desc("config_last_reload_successful", "Whether the last reload was applied.")
+	configTimestamp = desc("config_loaded_timestamp_seconds", "When the running configuration was loaded, in seconds since the epoch.")
+)
+
+// all is what Describe promises: whatever the snapshot holds, no other series.
+var all = []*prometheus.Desc{
+	buildInfo, startTime, sessions, sessionsMax,
+	serviceUp, serviceAnnounced, serviceQuorum,
+	serverUp, serverWeight, serverChecks, serverCheck, serverSessions, serverOpened, serverPackets, serverBytes,
+	dropped, localPorts, localSessions, localBusiest,
+	neighborState, neighborUptime, neighborAnnounced, bgpRoutes, speakerRestarts,
+	workerBusy, workerPackets, workerBatches, interfaceKernel,
+	reloads, reloadOK, configTimestamp,
+}
+
+// collector turns snapshots into samples.
+type collector struct{ source Source }
+
+func (c collector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range all {
+		to <- d
+	}
+}
+
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	s := c.source.Metrics()
+	o := out(to)
+	o.gauge(buildInfo, 1, s.Version)
+	o.gauge(startTime, float64(s.Started.UnixNano())/1e9)
+	o.gauge(sessions, float64(s.Sessions))
+	o.gauge(sessionsMax, float64(s.MaxSessions))
+	for _, v := range s.Services {
+		o.gauge(serviceUp, truth(v.Up), v.Name)
+		o.gauge(serviceAnnounced, truth(v.Announced), v.Name)
+		o.gauge(serviceQuorum, float64(v.Quorum), v.Name)
+	}
+	for i := range s.Servers {
+		o.server(&s.Servers[i])
+	}
+	for _, d := range s.Drops {
+		o.count(dropped, float64(d.Packets), d.Reason)
+	}
+	for _, l := range s.Locals {
+		o.gauge(localPorts, float64(l.Ports), l.Address)
+		o.gauge(localSessions, float64(l.Sessions), l.Address)
+		o.gauge(localBusiest, float64(l.Busiest), l.Address)
+	}
+	for _, n := range s.Neighbors {
+		o.neighbor(n)
+	}
+	o.gauge(bgpRoutes, float64(s.Routes))
+	o.count(speakerRestarts, float64(s.SpeakerRestarts))
+	for i, w := range s.Workers {
+		id := strconv.Itoa(i)
+		o.count(workerBusy, w.Busy.Seconds(), id)
+		o.count(workerPackets, float64(w.Packets), id)
+		o.count(workerBatches, float64(w.Batches), id)
+	}
+	for _, i := range s.Interfaces {
+		o.count(interfaceKernel, float64(i.KernelDrops), i.Name)
+	}
+	o.count(reloads, float64(s.ReloadsApplied), "applied")
+	o.count(reloads, float64(s.ReloadsRefused), "refused")
+	o.gauge(reloadOK, truth(!s.LastReloadRefused))
+	o.gauge(configTimestamp, float64(s.ConfigLoaded.UnixNano())/1e9)
+}
+
+// out is where samples go.
+type out chan<- prometheus.Metric
+
+func (o out) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	o <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (o out) count(d *prometheus.Desc, v float64, labels ...string) {
+	o <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+}
+
+func (o out) server(s *Server) {
+	o.gauge(serverUp, truth(s.Up), s.Service, s.Address)
+	o.gauge(serverWeight, float64(s.Weight), s.Service, s.Address)
+	o.count(serverChecks, float64(s.Checks-s.CheckFailures), s.Service, s.Address, "passed")
+	o.count(serverChecks, float64(s.CheckFailures), s.Service, s.Address, "failed")
+	o.gauge(serverCheck, s.CheckDuration.Seconds(), s.Service, s.Address)
+	o.gauge(serverSessions, float64(s.Active), s.Service, s.Address, "active")
+	o.gauge(serverSessions, float64(s.Inactive), s.Service, s.Address, "inactive")
+	o.count(serverOpened, float64(s.Opened), s.Service, s.Address)
+	o.count(serverPackets, float64(s.PacketsIn), s.Service, s.Address, "inbound")
+	o.count(serverPackets, float64(s.PacketsOut), s.Service, s.Address, "outbound")
+	o.count(serverBytes, float64(s.BytesIn), s.Service, s.Address, "inbound")
+	o.count(serverBytes, float64(s.BytesOut), s.Service, s.Address, "outbound")
+}
+
+func (o out) neighbor(n Neighbor) {
+	asn := strconv.FormatUint(uint64(n.ASN), 10)
+	for _, state := range States {
+		o.gauge(neighborState, truth(n.State == state), n.Address, asn, state)
+	}
+	o.gauge(neighborUptime, n.Uptime.Seconds(), n.Address, asn)
+	o.gauge(neighborAnnounced, float64(n.Announced), n.Address, asn)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
