@@ -39,22 +39,22 @@ func Listen(path string, gid int, log *slog.Logger) (*Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin socket %s: %w", path, err)
 	}
-	return &Socket{path: path, l: l, log: log}, nil
-}
-
-// Serve answers from b until Close.
-func (s *Socket) Serve(b Backend) error {
-	s.http = http.Server{
-		Handler:           s.guard(routes(b)),
+	return &Socket{path: path, l: l, log: log, http: http.Server{
 		ConnContext:       rememberPeer,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	if err := s.http.Serve(&limited{s.l, make(chan struct{}, maxConnections)}); !errors.Is(err, http.ErrServerClosed) {
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}, nil
+}
+
+// Serve answers from b until Close.
+func (s *Socket) Serve(b Backend) error {
+	s.http.Handler = s.guard(routes(b))
+	err := s.http.Serve(&limited{s.l, make(chan struct{}, maxConnections)})
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin socket %s: %w", s.path, err)
 	}
 	return nil

@@ -54,7 +54,7 @@ func sessions(b Backend) http.HandlerFunc {
 			}
 		}
 		if r.Context().Err() != nil {
-			return // nobody is there to read it
+			panic(http.ErrAbortHandler) // nobody is there to read it
 		}
 		say([]byte("]\n"))
 		out.Flush()
