@@ -25,7 +25,7 @@ func check(specs []Spec) error {
 		case names[s.Name]:
 			errs = append(errs, fmt.Errorf("service %q: name is taken", s.Name))
 		case taken:
-			errs = append(errs, fmt.Errorf("service %q: vip %v/%s: belongs to service %q", s.Name, s.VIP, protocol(s.Protocol), owner))
+			errs = append(errs, fmt.Errorf("service %q: vip %v/%s: belongs to service %q", s.Name, unmap(s.VIP), protocol(s.Protocol), owner))
 		}
 		names[s.Name] = true
 		if !taken {
@@ -51,7 +51,7 @@ func (s *Spec) faults() (errs []error) {
 		say("%v: unknown", s.DeadServer)
 	}
 	if err := host(s.VIP); err != nil {
-		say("vip %v: %w", s.VIP, err)
+		say("vip %v: %w", unmap(s.VIP), err)
 	}
 	for _, d := range s.Timeouts.named() {
 		if d.Duration < 0 {
@@ -60,32 +60,35 @@ func (s *Spec) faults() (errs []error) {
 	}
 	seen := make(map[netip.AddrPort]bool)
 	for _, v := range s.Servers {
+		address := unmap(v.Address)
 		if v.Weight < 0 || v.Weight > schedule.MaxWeight {
-			say("server %v: weight %d is not between 0 and %d", v.Address, v.Weight, schedule.MaxWeight)
+			say("server %v: weight %d is not between 0 and %d", address, v.Weight, schedule.MaxWeight)
 		}
-		if err := s.reaches(v.Address, seen); err != nil {
-			say("server %v: %w", v.Address, err)
+		if err := s.reaches(address, seen); err != nil {
+			say("server %v: %w", address, err)
 		}
 	}
-	if s.Sorry.IsValid() {
-		if err := s.reaches(s.Sorry, seen); err != nil {
-			say("sorry server %v: %w", s.Sorry, err)
+	if sorry := unmap(s.Sorry); sorry.IsValid() {
+		if err := s.reaches(sorry, seen); err != nil {
+			say("sorry server %v: %w", sorry, err)
 		}
 	}
 	return errs
 }
 
-// reaches says why packets of the service cannot get to a server.
+// reaches says why packets of the service cannot get to a server; seen are those
+// listed before.
 func (s *Spec) reaches(server netip.AddrPort, seen map[netip.AddrPort]bool) error {
 	if err := host(server); err != nil {
 		return err
 	}
-	server, vip := unmap(server), unmap(s.VIP)
 	if seen[server] {
 		return errors.New("listed twice")
 	}
 	seen[server] = true
+	vip := unmap(s.VIP)
 	switch {
+	case !vip.IsValid(): // and said so
 	case server.Addr() == vip.Addr():
 		return errors.New("is the vip itself")
 	case server.Addr().Is4() != vip.Addr().Is4() && !s.Mode.crossesFamilies():
@@ -99,7 +102,7 @@ func (s *Spec) reaches(server netip.AddrPort, seen map[netip.AddrPort]bool) erro
 // host says why no single host listens on an address.
 func host(a netip.AddrPort) error {
 	switch {
-	case !a.IsValid() || a.Addr().IsUnspecified():
+	case !a.IsValid(), a.Addr().IsUnspecified():
 		return errors.New("not an address")
 	case a.Addr().IsMulticast():
 		return errors.New("a multicast address")
