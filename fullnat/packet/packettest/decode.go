@@ -98,7 +98,8 @@ func (m *message) decodeL4(b []byte, n int) error {
 		m.cut = len(b)
 	}
 	if m.off > 0 {
-		m.word, m.payload = "frag", b
+		m.word = "frag"
+		m.decodePayload(b, 0, n)
 		return nil
 	}
 	icmp := protoICMP
@@ -168,7 +169,7 @@ func (m *message) decodePayload(b []byte, header, n int) {
 	b = b[header:]
 	m.payload = b[:min(n, len(b))]
 	if m.cut >= 0 && n > len(b) {
-		m.payload = append(bytes.Clone(b), pattern(len(b), n-len(b))...)
+		m.payload = append(bytes.Clone(b), pattern(m.payloadOffset()+len(b), n-len(b))...)
 	}
 }
 
