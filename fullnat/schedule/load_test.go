@@ -16,8 +16,10 @@ func TestLoadSumsCells(t *testing.T) {
 	if a, i := loads[0].Active(), loads[0].Inactive(); a != 8 || i != 1 {
 		t.Errorf("active, inactive = %d, %d, want 8, 1", a, i)
 	}
-	if loads[0].Cell(5) != loads[0].Cell(5) {
-		t.Error("a worker's cell moved")
+	cell := loads[0].Cell(5)
+	loads[0].Cell(9).Set(1, 1)
+	if loads[0].Cell(5) != cell {
+		t.Error("a worker's cell moved when another worker came")
 	}
 }
 

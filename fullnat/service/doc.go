@@ -16,8 +16,10 @@
 // move. Two things keep them in the hash table, where nobody else's clients are
 // touched: the flags sh-fallback and mh-fallback, with which their own clients
 // fall to others until they return, and inhibit_on_failure, with which those
-// are refused, as they are by an IPVS server of weight 0. Weight 0 itself
-// always leaves the table.
+// are refused, as they are by an IPVS server of weight 0. A table that keeps
+// them is the same on all directors even while those disagree about a server's
+// health. Weight 0 itself always leaves the table, for the table may depend only
+// on what is configured now.
 //
 // While no server is eligible the sorry server gets what is new. It is not
 // checked.
