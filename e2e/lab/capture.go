@@ -45,16 +45,15 @@ var Everything = []bpf.Instruction{bpf.RetConstant{Val: 1 << 18}}
 // extension headers, which no sender of resets adds.
 var Resets = []bpf.Instruction{
 	bpf.LoadAbsolute{Off: 12, Size: 2},
-	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x86dd, SkipTrue: 7},
-	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0x0800, SkipTrue: 10},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x86dd, SkipTrue: 6},     // to the IPv6 half
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0x0800, SkipTrue: 10}, // to the end
 	bpf.LoadAbsolute{Off: 23, Size: 1},
-	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 6, SkipTrue: 8},
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.IPPROTO_TCP, SkipTrue: 8},
 	bpf.LoadMemShift{Off: 14},
 	bpf.LoadIndirect{Off: 14 + 13, Size: 1},
 	bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 4, SkipTrue: 4, SkipFalse: 5},
-	bpf.RetConstant{Val: 0}, // not reached; keeps the two halves apart
-	bpf.LoadAbsolute{Off: 20, Size: 1},
-	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 6, SkipTrue: 2},
+	bpf.LoadAbsolute{Off: 20, Size: 1}, // IPv6
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.IPPROTO_TCP, SkipTrue: 3},
 	bpf.LoadAbsolute{Off: 54 + 13, Size: 1},
 	bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 4, SkipFalse: 1},
 	bpf.RetConstant{Val: 1 << 18},

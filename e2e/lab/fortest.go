@@ -20,12 +20,22 @@ type TB interface {
 func ForTest(t TB, layout Layout) *Lab {
 	t.Helper()
 	l, err := Open(layout)
+	if err != nil {
+		refuse(t, err)
+	}
+	closeWith(t, l)
+	return l
+}
+
+func refuse(t TB, err error) {
+	t.Helper()
 	if errors.Is(err, ErrPrivilege) {
 		t.Skip("network namespaces need root: run `sudo make test`")
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Fatal(err)
+}
+
+func closeWith(t TB, l *Lab) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			var report strings.Builder
@@ -34,5 +44,4 @@ func ForTest(t TB, layout Layout) *Lab {
 		}
 		l.Close()
 	})
-	return l
 }

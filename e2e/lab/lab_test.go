@@ -7,6 +7,9 @@ import (
 
 func TestMain(m *testing.M) {
 	Main()
+	if who := os.Getenv(childEnv); who != "" {
+		os.Exit(child(who))
+	}
 	os.Exit(m.Run())
 }
 

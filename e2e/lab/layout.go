@@ -75,7 +75,6 @@ func (h *Host) tune(router bool) error {
 		"net.ipv6.conf.default.accept_ra=0",
 		"net.ipv4.icmp_ratelimit=0",
 		"net.ipv6.icmp.ratelimit=0",
-		"net.ipv4.ping_group_range=0 2147483647",
 	}
 	if router {
 		settings = append(settings,

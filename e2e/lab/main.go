@@ -11,6 +11,7 @@ const roleArg = "lab-role"
 
 // roles are what the binary can then be.
 var roles = map[string]func(args []string) error{
+	"router": routerRole,
 	"server": serveRole,
 }
 
@@ -34,9 +35,8 @@ func Main() {
 
 // startRole runs this very binary on the host in one of its roles.
 func (h *Host) startRole(name, role string, args ...string) (*Process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	return h.Start(name, append([]string{self, roleArg, role}, args...)...)
 }
+
+// self is the running binary, whether or not its path can still be walked.
+const self = "/proc/self/exe"

@@ -31,7 +31,15 @@ type Process struct {
 // Start runs a program on the host until it ends or the lab does. What it
 // writes goes to a log of its own, shown by [Lab.Report].
 func (h *Host) Start(name string, argv ...string) (*Process, error) {
+	return h.start(name, func(*exec.Cmd) error { return nil }, argv...)
+}
+
+// start is Start with a word about the command before it runs.
+func (h *Host) start(name string, prepare func(*exec.Cmd) error, argv ...string) (*Process, error) {
 	cmd, err := command(argv)
+	if err == nil {
+		err = prepare(cmd)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", h.Name, name, err)
 	}

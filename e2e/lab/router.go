@@ -56,6 +56,8 @@ func (h *Host) NewRouter(kind, password string) (Router, error) {
 		return &bird{host: h, config: withPassword(RouterConfig(kind), password)}, nil
 	case "frr":
 		return &frr{host: h, config: withPassword(RouterConfig(kind), password)}, nil
+	case "embedded":
+		return newEmbedded(h, password), nil
 	}
 	return nil, fmt.Errorf("router %q: want one of %s", kind, strings.Join(RouterKinds, ", "))
 }
