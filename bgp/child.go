@@ -88,6 +88,9 @@ func speak() int {
 func settleIn() {
 	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	// A listening socket of Go's is one of MPTCP, which knows neither TCP-MD5 nor
+	// a TTL, unless this says otherwise.
+	os.Setenv("GODEBUG", "multipathtcp=0")
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	closeInherited()
 }

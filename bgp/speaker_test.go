@@ -66,3 +66,179 @@ func TestRoutesArriveAsTold(t *testing.T) {
 		})
 	}
 }
+
+func TestWithdrawal(t *testing.T) {
+	p := newPair()
+	peer := p.start(t, bgptest.Neighbor{})
+	s := start(t, config(p.neighbor()))
+	ctx := within(t, 30*time.Second)
+
+	announce(t, s, bgp.Route{Prefix: vip4}, bgp.Route{Prefix: vip4b})
+	for _, prefix := range []netip.Prefix{vip4, vip4b} {
+		if _, err := peer.WaitRoute(ctx, prefix, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	announce(t, s, bgp.Route{Prefix: vip4b})
+	if _, err := peer.WaitRoute(ctx, vip4, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := peer.State().Routes; len(got) != 1 || got[0].Prefix != vip4b {
+		t.Errorf("after withdrawing one of two the router knows %v", got)
+	}
+	announce(t, s, bgp.Route{Prefix: vip4b, MED: 7})
+	err := peer.Wait(ctx, "the new med", func(st *bgptest.State) bool {
+		return len(st.Routes) == 1 && st.Routes[0].MED != nil && *st.Routes[0].MED == 7
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	announce(t, s)
+	if _, err := peer.WaitRoute(ctx, vip4b, 0); err != nil {
+		t.Error(err)
+	}
+	if n := peer.State().Session(p.director); n.Count != 1 || !n.Up {
+		t.Errorf("the session went down meanwhile: %+v", n)
+	}
+}
+
+// Flush is what stands between the last withdrawal and the last packet.
+func TestFlush(t *testing.T) {
+	p := newPair()
+	peer := p.start(t, bgptest.Neighbor{})
+	s := start(t, config(p.neighbor()))
+	ctx := within(t, 30*time.Second)
+
+	if err := s.Flush(ctx); err != nil {
+		t.Fatalf("flush of nothing: %v", err)
+	}
+	until(t, s, "established", func() bool { return established(s, p.router) })
+	var routes []bgp.Route
+	for i := range 200 {
+		routes = append(routes, bgp.Route{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)})
+	}
+	announce(t, s, routes...)
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Neighbors()[0]; n.Announced != 200 {
+		t.Errorf("flushed with %d of 200 prefixes announced", n.Announced)
+	}
+	announce(t, s)
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Neighbors()[0]; n.Announced != 0 {
+		t.Errorf("flushed with %d prefixes still announced", n.Announced)
+	}
+	// What was written arrives even if the child is killed now, and before the
+	// connection is seen to close.
+	kill(t, s.Process().PID)
+	err := peer.Wait(ctx, "an empty table or the end of the session", func(st *bgptest.State) bool {
+		return len(st.Routes) == 0 || !st.Session(p.director).Up
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := peer.State(); !st.Session(p.director).Up && len(st.Routes) > 0 {
+		t.Errorf("the session ended with %d routes in it", len(st.Routes))
+	}
+}
+
+func TestFlushDoesNotWaitForTheDead(t *testing.T) {
+	p := newPair() // nobody listens
+	s := start(t, config(p.neighbor()))
+	announce(t, s, bgp.Route{Prefix: vip4})
+	if err := s.Flush(within(t, 30*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "a reason why not", func() bool { return s.Neighbors()[0].LastError != "starting" })
+	if n := s.Neighbors()[0]; n.State != bgp.Connect || n.LastError != "connect: connection refused" {
+		t.Errorf("state %s, last error %q", n.State, n.LastError)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	p := newPair()
+	peer := p.start(t, bgptest.Neighbor{})
+	s := start(t, config(p.neighbor()))
+	announce(t, s, bgp.Route{Prefix: vip4})
+	ctx := within(t, 60*time.Second)
+
+	until(t, s, "one prefix announced", func() bool { return s.Neighbors()[0].Announced == 1 })
+	n := s.Neighbors()[0]
+	if n.State != bgp.Established || n.ASN != theirASN || n.Address != p.router {
+		t.Errorf("neighbor %+v", n)
+	}
+	if up := n.Uptime(time.Now()); up <= 0 || up > time.Minute {
+		t.Errorf("uptime %v", up)
+	}
+	if err := peer.Reset(ctx, p.director); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "down", func() bool { return !established(s, p.router) })
+	if n := s.Neighbors()[0]; n.LastError != "received cease: administrative reset" || n.Announced != 0 {
+		t.Errorf("after a reset by the router: last error %q, %d announced", n.LastError, n.Announced)
+	}
+	until(t, s, "up again", func() bool { return established(s, p.router) })
+	if _, err := peer.WaitRoute(ctx, vip4, 1); err != nil {
+		t.Error(err)
+	}
+	if err := peer.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "down again", func() bool { return !established(s, p.router) })
+	if err := peer.Listen(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.WaitRoute(ctx, vip4, 1); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSessionOptions(t *testing.T) {
+	tests := []struct {
+		name   string
+		router bgptest.Neighbor
+		ours   func(*bgp.Neighbor)
+		up     bool
+	}{
+		{"the right password", bgptest.Neighbor{Password: "s3cret"}, func(n *bgp.Neighbor) { n.Password = "s3cret" }, true},
+		{"a wrong password", bgptest.Neighbor{Password: "s3cret"}, func(n *bgp.Neighbor) { n.Password = "secret" }, false},
+		{"no password where one is wanted", bgptest.Neighbor{Password: "s3cret"}, func(*bgp.Neighbor) {}, false},
+		{"a password of 80 bytes", bgptest.Neighbor{Password: long[:80]}, func(n *bgp.Neighbor) { n.Password = long[:80] }, true},
+		{"gtsm on both sides", bgptest.Neighbor{MinTTL: 255}, func(n *bgp.Neighbor) { n.TTLSecurity = 1 }, true},
+		{"gtsm on the router's side only", bgptest.Neighbor{MinTTL: 255}, func(*bgp.Neighbor) {}, false},
+		{"a multihop ttl reaches over hops", bgptest.Neighbor{Multihop: true}, func(n *bgp.Neighbor) { n.Multihop = 64 }, true},
+		{"another hold time", bgptest.Neighbor{}, func(n *bgp.Neighbor) { n.HoldTime = 3 * time.Second }, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair()
+			peer := p.start(t, tt.router)
+			n := p.neighbor()
+			tt.ours(&n)
+			s := start(t, config(n))
+			announce(t, s, bgp.Route{Prefix: vip4})
+			if !tt.up {
+				until(t, s, "a reason why not", func() bool { return s.Neighbors()[0].LastError != "starting" })
+				if st := s.Neighbors()[0]; st.State == bgp.Established || st.LastError == "" || len(peer.State().Routes) > 0 {
+					t.Errorf("neighbor %+v, router knows %v", st, peer.State().Routes)
+				}
+				if tt.router.MinTTL > 0 {
+					return // the router half accepted the connection, and waits for the rest of it
+				}
+				n.Password = tt.router.Password // once it is told what is right
+				if err := s.Configure(config(n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := peer.WaitRoute(within(t, 30*time.Second), vip4, 1); err != nil {
+				t.Errorf("%v; neighbor %+v", err, s.Neighbors()[0])
+			}
+		})
+	}
+}
+
+const long = "a password that is far longer than anybody would type but which a machine might well have made"

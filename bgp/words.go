@@ -67,7 +67,8 @@ func line(msg string, f log.Fields) string {
 	var rest []string
 	for k, v := range f {
 		if k != "Key" && k != "Topic" && k != "State" {
-			rest = append(rest, fmt.Sprintf(" %s=%.200v", strings.ToLower(k), v))
+			text := fmt.Sprint(v)
+			rest = append(rest, fmt.Sprintf(" %s=%.200s", strings.ToLower(k), text))
 		}
 	}
 	slices.Sort(rest)

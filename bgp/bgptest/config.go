@@ -19,7 +19,7 @@ type Config struct {
 // Neighbor is who may connect, or, given a port, who is connected to.
 type Neighbor struct {
 	Prefix   netip.Prefix // one address, or everybody in a network
-	ASN      uint32       // 0: any, for a network only
+	ASN      uint32       // 0: any
 	Password string       // TCP-MD5
 	MinTTL   int          // GTSM: the least TTL accepted, 255 for next door; 0: off
 	Multihop bool         // eBGP with a TTL above 1

@@ -156,7 +156,7 @@ func (p *Peer) WaitSession(ctx context.Context, a netip.Addr, up bool) error {
 }
 
 // Session is what became of the sessions with a.
-func (s *State) Session(a netip.Addr) Session {
+func (s State) Session(a netip.Addr) Session {
 	for _, session := range s.Sessions {
 		if session.Neighbor == a {
 			return session

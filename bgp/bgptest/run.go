@@ -26,6 +26,8 @@ const retry = time.Second
 //
 // Reports, if not nil, gets the whole State as a line of JSON after each change.
 func Run(ctx context.Context, c Config, commands io.Reader, reports io.Writer) error {
+	// Without this Go listens with MPTCP, which knows neither TCP-MD5 nor a TTL.
+	os.Setenv("GODEBUG", "multipathtcp=0")
 	s := newServer(c)
 	defer s.close()
 	if err := s.listen(); err != nil {

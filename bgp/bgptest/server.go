@@ -101,7 +101,9 @@ func (s *server) reset(a netip.Addr) error {
 	return s.bgp.ResetPeer(context.Background(), &api.ResetPeerRequest{Address: a.String(), Communication: "reset by command"})
 }
 
-// admit lets n connect.
+// admit lets n connect, or connects to it. Those that connect are dynamic
+// neighbours even when they are listed: GoBGP would refuse a listed one for
+// five seconds after its session has ended.
 func (s *server) admit(ctx context.Context, i int, n Neighbor) error {
 	hold := cmp.Or(uint64(s.config.HoldTime/time.Second), 9)
 	timers := &api.Timers{Config: &api.TimersConfig{HoldTime: hold, KeepaliveInterval: hold / 3, ConnectRetry: 1, IdleHoldTimeAfterReset: 1}}
@@ -113,21 +115,20 @@ func (s *server) admit(ctx context.Context, i int, n Neighbor) error {
 	}
 	ttl := &api.TtlSecurity{Enabled: n.MinTTL > 0, TtlMin: uint32(n.MinTTL)}
 	hops := &api.EbgpMultihop{Enabled: n.Multihop, MultihopTtl: 255}
-	transport := &api.Transport{PassiveMode: n.Connect == 0, RemotePort: uint32(n.Connect)}
 
-	if n.Prefix.IsSingleIP() {
-		if n.Connect != 0 {
-			transport.LocalAddress = s.source(n.Prefix.Addr())
-		}
+	if n.Connect != 0 {
+		a := n.Prefix.Addr()
 		return s.bgp.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{
-			Conf:   &api.PeerConf{NeighborAddress: n.Prefix.Addr().String(), PeerAsn: n.ASN, AuthPassword: n.Password},
-			Timers: timers, Transport: transport, AfiSafis: families, TtlSecurity: ttl, EbgpMultihop: hops,
+			Conf:      &api.PeerConf{NeighborAddress: a.String(), PeerAsn: n.ASN, AuthPassword: n.Password},
+			Transport: &api.Transport{RemotePort: uint32(n.Connect), LocalAddress: s.source(a)},
+			Timers:    timers, AfiSafis: families, TtlSecurity: ttl, EbgpMultihop: hops,
 		}})
 	}
-	group := fmt.Sprint("network ", i)
+	group := fmt.Sprint("neighbor ", i)
 	if err := s.bgp.AddPeerGroup(ctx, &api.AddPeerGroupRequest{PeerGroup: &api.PeerGroup{
-		Conf:   &api.PeerGroupConf{PeerGroupName: group, PeerAsn: n.ASN, AuthPassword: n.Password},
-		Timers: timers, Transport: transport, AfiSafis: families, TtlSecurity: ttl, EbgpMultihop: hops,
+		Conf:      &api.PeerGroupConf{PeerGroupName: group, PeerAsn: n.ASN, AuthPassword: n.Password},
+		Transport: &api.Transport{PassiveMode: true},
+		Timers:    timers, AfiSafis: families, TtlSecurity: ttl, EbgpMultihop: hops,
 	}}); err != nil {
 		return err
 	}
