@@ -30,13 +30,13 @@ type Director struct {
 	Process *Process
 }
 
-// The binaries under test are looked for where this variable says, or else in
-// bin/ of the source tree.
-const binEnv = "FLEETLB_BIN"
+// BinEnv names the environment variable that says where the binaries under test
+// are; without it they are looked for in bin/ of the source tree.
+const BinEnv = "FLEETLB_BIN"
 
 // Binary returns the path of one of the binaries under test.
 func Binary(name string) (string, error) {
-	dir := os.Getenv(binEnv)
+	dir := os.Getenv(BinEnv)
 	if dir == "" {
 		dir = "bin"
 		// Tests run in their package's directory.

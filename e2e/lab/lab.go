@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,8 @@ type Lab struct {
 	// removes it unless Keep is set.
 	Dir  string
 	Keep bool
+
+	interrupted atomic.Bool
 
 	prefix string         // of every namespace: fleetlb-<pid>-
 	home   netns.NsHandle // where threads return to
@@ -166,6 +169,10 @@ func (l *Lab) onClose(f func()) bool {
 	return true
 }
 
+// Interrupted reports whether the process was told to end: the lab is cleaning
+// up and will exit, and what fails now fails for that reason.
+func (l *Lab) Interrupted() bool { return l.interrupted.Load() }
+
 // closeOnSignal tears the lab down when its process is told to end.
 func (l *Lab) closeOnSignal() {
 	c := make(chan os.Signal, 1)
@@ -173,6 +180,7 @@ func (l *Lab) closeOnSignal() {
 	go func() {
 		select {
 		case s := <-c:
+			l.interrupted.Store(true)
 			fmt.Fprintf(os.Stderr, "\nlab: %v: cleaning up\n", s)
 			l.Close()
 			os.Exit(128 + int(s.(syscall.Signal)))

@@ -18,6 +18,9 @@ const insideEnv = "FLEETLB_LAB_USERNS"
 
 func inUserNamespace() bool { return os.Getenv(insideEnv) != "" }
 
+// Rootless reports whether the lab lives in a user namespace made by Enter.
+func (l *Lab) Rootless() bool { return inUserNamespace() }
+
 // Enter lets an ordinary user have a lab: it runs this program again as the
 // root of new user, network and mount namespaces, and exits as that one does.
 // For root it does nothing. It returns an error, with advice, where the kernel
