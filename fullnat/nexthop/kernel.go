@@ -65,14 +65,14 @@ func (k kernel) mirror(names []string) (*mirror, error) {
 func (k kernel) port(name string) (Port, error) {
 	l, err := k.LinkByName(name)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return Port{Name: name}, nil
+		return Port{Interface: Interface{Name: name}}, nil
 	}
 	if err != nil {
 		return Port{}, err
 	}
 	a := l.Attrs()
 	const running = unix.IFF_UP | unix.IFF_RUNNING
-	p := Port{Name: name, Index: a.Index, MTU: a.MTU, Up: a.RawFlags&running == running}
+	p := Port{Interface{Name: name, Index: a.Index, MTU: a.MTU}, a.RawFlags&running == running}
 	copy(p.MAC[:], a.HardwareAddr)
 	return p, nil
 }

@@ -25,13 +25,18 @@ type Hop struct {
 	Gateway  packet.Addr // whose address Dst is: a router's, or the destination's itself; zero if nobody has asked for it yet
 }
 
-// A Port is one of our interfaces as it is at present.
-type Port struct {
+// An Interface is one that frames may leave by.
+type Interface struct {
 	Name  string
 	Index int // 0 if there is no such interface
 	MAC   [6]byte
 	MTU   int
-	Up    bool // administratively, and with a carrier
+}
+
+// A Port is one of our interfaces as it is at present.
+type Port struct {
+	Interface
+	Up bool // administratively, and with a carrier
 }
 
 // A Table is the kernel's routes and neighbours at one moment. It never changes.

@@ -19,8 +19,8 @@ import (
 func ip(t testing.TB, lines string) *mirror {
 	t.Helper()
 	m := &mirror{ports: []Port{
-		{Name: "eth0", Index: 1, MAC: [6]byte{2, 0, 0, 0, 0, 1}, MTU: 1500, Up: true},
-		{Name: "eth1", Index: 2, MAC: [6]byte{2, 0, 0, 0, 0, 2}, MTU: 9000, Up: true},
+		{Interface{"eth0", 1, [6]byte{2, 0, 0, 0, 0, 1}, 1500}, true},
+		{Interface{"eth1", 2, [6]byte{2, 0, 0, 0, 0, 2}, 9000}, true},
 	}}
 	for line := range strings.Lines(lines) {
 		f := strings.Fields(line)

@@ -54,9 +54,9 @@ type Watcher struct {
 }
 
 // Watch starts to follow the kernel, in the present thread's network namespace,
-// until ctx ends. A hop's Port is an index into interfaces; one that is missing
-// is down until it appears.
-func Watch(ctx context.Context, interfaces []string) (*Watcher, error) {
+// until ctx ends. A hop's Port is an index into interfaces. They are followed by
+// name: one that is missing is down until it appears, with whatever index.
+func Watch(ctx context.Context, interfaces []Interface) (*Watcher, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("next hops: netlink: %w", err)
@@ -68,7 +68,11 @@ func Watch(ctx context.Context, interfaces []string) (*Watcher, error) {
 	}
 	w := &Watcher{
 		changes: make(chan struct{}, 1), wants: make(chan packet.Addr, maxWants), keep: make(chan []packet.Addr, 1),
-		kernel: kernel{handle}, names: interfaces, news: news, hops: newHops(), allowance: wantRate,
+		kernel: kernel{handle}, news: news,
+		neighbors: make(map[neighborKey]neighbor), hops: newHops(), allowance: wantRate,
+	}
+	for _, ifi := range interfaces {
+		w.names = append(w.names, ifi.Name)
 	}
 	if err := w.readAll(); err != nil {
 		news.close()

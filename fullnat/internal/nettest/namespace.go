@@ -9,7 +9,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 )
 
 // A Namespace is a network namespace that ends with its test.
@@ -42,6 +41,8 @@ func New(t testing.TB) *Namespace {
 		n.Handle.Close()
 		n.ns.Close()
 	})
+	// Usable at once: without duplicate address detection.
+	n.Sysctl("net/ipv6/conf/default/accept_dad", "0")
 	n.Up("lo")
 	return n
 }
@@ -103,14 +104,12 @@ func (n *Namespace) Down(name string) {
 	n.check(n.LinkSetDown(n.Link(name)))
 }
 
-// Address gives an interface addresses, usable at once: without duplicate
-// address detection.
+// Address gives an interface addresses.
 func (n *Namespace) Address(name string, cidrs ...string) {
 	n.t.Helper()
 	for _, cidr := range cidrs {
 		a, err := netlink.ParseAddr(cidr)
 		n.check(err)
-		a.Flags = unix.IFA_F_NODAD
 		n.check(n.AddrAdd(n.Link(name), a))
 	}
 }
