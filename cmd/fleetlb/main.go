@@ -1,0 +1,85 @@
+// Command fleetlb is the operator's side of a director: nouns print what is,
+// verbs change it. It talks to the director's unix socket and does nothing by
+// itself.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"fleetlb/node/admin"
+)
+
+// Exit codes.
+const (
+	done   = 0
+	failed = 1 // refused, or went wrong
+	misuse = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out := bufio.NewWriter(stdout)
+	a := &app{stdout: out, stderr: stderr}
+	root := a.root()
+	root.SetArgs(joinWatch(args))
+	root.SetOut(out)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if flushed := out.Flush(); err == nil && flushed != nil {
+		err = fmt.Errorf("output: %w", unwrapPath(flushed))
+	}
+	if err == nil {
+		return done
+	}
+	if err != errSilent {
+		complain(stderr, err)
+	}
+	return codeOf(err)
+}
+
+// errSilent is a misuse about which everything has been said.
+var errSilent = misused("")
+
+// complain prints err as "fleetlb: noun: cause", each cause of several on a line
+// of its own.
+func complain(w io.Writer, err error) {
+	noun, causes := "", err.Error()
+	if e := (*admin.Error)(nil); errors.As(err, &e) && e.Noun != "" {
+		noun, causes = e.Noun+": ", e.Cause
+	}
+	for line := range strings.Lines(causes) {
+		fmt.Fprintf(w, "fleetlb: %s%s\n", noun, strings.TrimRight(line, "\n"))
+	}
+}
+
+func codeOf(err error) int {
+	if e := (*admin.Error)(nil); errors.As(err, &e) && e.Kind == admin.Invalid {
+		return misuse
+	}
+	return failed
+}
+
+// misused returns an error of usage: "noun: cause", exit code 2.
+func misused(format string, args ...any) error { return admin.Errorf(admin.Invalid, format, args...) }
+
+func unwrapPath(err error) error {
+	if p := (*os.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

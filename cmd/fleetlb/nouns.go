@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"fleetlb/node/admin"
+)
+
+// nouns are the commands that print, in the order of their help.
+func (a *app) nouns() []*cobra.Command {
+	bgp := &cobra.Command{
+		Use: "bgp", GroupID: groupLook,
+		Short: "BGP neighbours and the routes announced to them",
+		Args:  cobra.ArbitraryArgs, RunE: chooseCommand,
+	}
+	bgp.AddCommand(a.neighbors(), a.routes())
+	return []*cobra.Command{
+		a.status(), a.services(), a.servers(), a.health(), a.sessions(),
+		a.nodesNoun(), bgp, a.pool(), a.drops(), a.config(),
+	}
+}
+
+func (a *app) status() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "status", GroupID: groupLook,
+		Short: "The director at a glance",
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		s, err := d.Status(ctx)
+		return view{anys([]admin.Status{s}), func(w io.Writer) { printStatus(w, &s) }}, err
+	})
+}
+
+func printStatus(w io.Writer, s *admin.Status) {
+	t := newTable(w)
+	t.row("node", fmt.Sprintf("%s, %s for %s (version %s, process %d)", s.Node, s.State, ago(s.UptimeS), s.Version, s.PID))
+	t.row("config", fmt.Sprintf("%s, loaded %s ago (%s)", s.ConfigFile, ago(s.ConfigAgeS), s.ConfigDigest))
+	if s.ReloadError != "" {
+		t.row("", "the last reload was refused: "+s.ReloadError)
+	}
+	t.row("dataplane", fmt.Sprintf("%d workers on %s, steering %s, offload %s",
+		s.Workers, strings.Join(s.Interfaces, ", "), s.Steering, s.Offload))
+	t.row("services", fmt.Sprintf("%d of %d up", s.ServicesUp, s.Services))
+	t.row("servers", fmt.Sprintf("%d of %d up", s.ServersUp, s.Servers))
+	t.row("sessions", fmt.Sprintf("%s of at most %s, %s opened", thousands(s.Sessions), thousands(s.MaxSessions), count(s.Opened)))
+	t.row("inbound", fmt.Sprintf("%s packets, %s", count(s.PacketsIn), size(s.BytesIn)))
+	t.row("outbound", fmt.Sprintf("%s packets, %s", count(s.PacketsOut), size(s.BytesOut)))
+	t.row("dropped", fmt.Sprintf("%s packets", count(s.Dropped)))
+	t.row("bgp", fmt.Sprintf("%d of %d neighbours established, %d routes", s.Established, s.Neighbors, s.Routes))
+	t.Flush()
+}
+
+func (a *app) services() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "services", GroupID: groupLook,
+		Short: "Services: VIP, port and protocol, and what they carry",
+		Long: `Services, by name.
+
+UP is healthy servers of all servers. STATE is up, down (no server for new
+connections) or sorry (only the sorry server is left). ANNOUNCED says whether
+the VIP is announced on the service's behalf, which takes QUORUM healthy servers.`,
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		list, err := d.Services(ctx)
+		return viewOf(list, "NAME VIP PROTOCOL MODE SCHEDULER STATE UP QUORUM ANNOUNCED ACTIVE INACTIVE CONNECTIONS IN OUT",
+			func(s admin.Service) []string {
+				return []string{s.Name, place(s.VIP), s.Protocol, s.Mode, s.Scheduler, s.State,
+					fmt.Sprintf("%d/%d", s.ServersUp, s.Servers), number(s.Quorum), yes(s.Announced),
+					number(s.Active), number(s.Inactive), count(s.Connections), size(s.BytesIn), size(s.BytesOut)}
+			}), err
+	})
+}
+
+func (a *app) servers() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "servers [SERVICE]", GroupID: groupLook,
+		Short: "Servers, of one service or of all",
+		Long: `Servers by service and address.
+
+STATE is up, down, draining (keeps its sessions, gets no new ones) or sorry (the
+server that stands in when no other is up). ACTIVE and INACTIVE count sessions as
+ipvsadm does: inactive ones are on their way out. REASON is what the health
+checks have against a server.`,
+		Args: usage(0, 1, "at most one SERVICE"), ValidArgsFunction: a.completeServer(false),
+	}, func(ctx context.Context, d *admin.Client, args []string) (view, error) {
+		service := first(args)
+		list, err := d.Servers(ctx, service)
+		if err != nil {
+			return view{}, err
+		}
+		reasons := map[string]string{}
+		if a.output == "table" {
+			checks, err := d.Health(ctx, service)
+			if err != nil {
+				return view{}, err
+			}
+			for _, h := range checks {
+				reasons[h.Service+" "+h.Address.String()] = h.Reason
+			}
+		}
+		return viewOf(list, "SERVICE ADDRESS WEIGHT STATE ACTIVE INACTIVE REASON", func(s admin.Server) []string {
+			return []string{s.Service, place(s.Address), number(s.Weight), s.State,
+				number(s.Active), number(s.Inactive), reasons[s.Service+" "+s.Address.String()]}
+		}), nil
+	})
+}
+
+func (a *app) health() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "health [SERVICE]", GroupID: groupLook,
+		Short: "What the health checks say, and why",
+		Long: `Health checks by service and server.
+
+STATE is up, down, unchecked (no result yet) or flapping: it passes its checks and
+is held down because it fell too often lately.`,
+		Args: usage(0, 1, "at most one SERVICE"), ValidArgsFunction: a.completeServer(false),
+	}, func(ctx context.Context, d *admin.Client, args []string) (view, error) {
+		list, err := d.Health(ctx, first(args))
+		return viewOf(list, "SERVICE ADDRESS CHECK STATE SINCE CHECKS FAILURES LAST REASON", func(h admin.Health) []string {
+			return []string{h.Service, place(h.Address), h.Check, h.State, ago(h.SinceS),
+				count(h.Checks), count(h.Failures), took(h.DurationUS), h.Reason}
+		}), err
+	})
+}
+
+func (a *app) nodesNoun() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "nodes", GroupID: groupLook,
+		Short: "The directors of the fleet",
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		list, err := d.Nodes(ctx)
+		return viewOf(list, "NAME ADDRESS STATE EPOCH SESSIONS SLOTS LAG CONFIG", func(n admin.Node) []string {
+			return []string{n.Name, place(n.Address), n.State, number(n.Epoch), number(n.Sessions),
+				number(n.Slots), fmt.Sprintf("%dms", n.SyncLagMS), n.ConfigDigest}
+		}), err
+	})
+}
+
+func (a *app) neighbors() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use:   "neighbors",
+		Short: "The routers this director talks to",
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		list, err := d.Neighbors(ctx)
+		return viewOf(list, "ADDRESS ASN STATE UPTIME ANNOUNCED BFD", func(n admin.Neighbor) []string {
+			return []string{n.Address.String(), number(n.ASN), n.State, ago(n.UptimeS), number(n.Announced), n.BFD}
+		}), err
+	})
+}
+
+func (a *app) routes() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use:   "routes",
+		Short: "The prefixes this director wants traffic for",
+		Long: `Prefixes this director announces, and what for. NEIGHBORS is how many routers
+have been sent the route.`,
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		list, err := d.Routes(ctx)
+		return viewOf(list, "PREFIX FOR PREPEND MED COMMUNITIES NEIGHBORS", func(r admin.Route) []string {
+			return []string{prefix(r.Prefix), r.For, number(r.Prepend), number(r.MED),
+				strings.Join(r.Communities, " "), number(r.Neighbors)}
+		}), err
+	})
+}
+
+func (a *app) pool() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "pool", GroupID: groupLook,
+		Short: "Local addresses and how many of their ports are in use",
+		Long: `Local addresses, which stand in for clients towards the servers.
+
+Every server has all PORTS of an address to itself, so TAKEN, the ports in use
+towards the BUSIEST server, says how near the end is.`,
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		list, err := d.Pool(ctx)
+		return viewOf(list, "ADDRESS PORTS SESSIONS BUSIEST TAKEN", func(p admin.Pool) []string {
+			return []string{p.Address.String(), number(p.Ports), number(p.Sessions), place(p.BusiestServer), number(p.BusiestPorts)}
+		}), err
+	})
+}
+
+func (a *app) drops() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "drops", GroupID: groupLook,
+		Short: "Dropped packets, by reason",
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		list, err := d.Drops(ctx)
+		return viewOf(list, "REASON PACKETS", func(d admin.Drop) []string {
+			return []string{d.Reason, number(d.Packets)}
+		}), err
+	})
+}
+
+func (a *app) config() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "config", GroupID: groupLook,
+		Short: "The running configuration, every default filled in",
+		Long: `The running configuration as TOML, with every default filled in and with the
+changes made by command since it was loaded, which are also listed at the top.`,
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		c, err := d.Config(ctx)
+		return view{anys([]admin.Config{c}), func(w io.Writer) {
+			fmt.Fprintf(w, "# %s, loaded %s ago (%s)\n", c.File, ago(c.AgeS), c.Digest)
+			for _, change := range c.Runtime {
+				fmt.Fprintf(w, "# changed since: %s\n", change)
+			}
+			fmt.Fprintf(w, "\n%s\n", strings.Trim(c.TOML, "\n"))
+		}}, err
+	})
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func prefix(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}

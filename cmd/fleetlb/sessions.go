@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"fleetlb/node/admin"
+)
+
+// sorted is how many sessions are held and sorted before they are printed.
+// Beyond that many, they come in sorted lots of that size: a million of them
+// would fill a gigabyte here.
+const sorted = 100_000
+
+func (a *app) sessions() *cobra.Command {
+	var client, server string
+	var filter admin.SessionFilter
+	c := &cobra.Command{
+		Use: "sessions", GroupID: groupLook,
+		Short: "Connections and the servers they were given",
+		Long: `Sessions by protocol, VIP and client.
+
+LOCAL is the address and port that stand in for the client towards the server.
+HOME is the director that LOCAL belongs to; ROLE says what this director is to the
+session: home, adopted or replica. EXPIRES is when it ends if nothing more is heard.`,
+		Example: `  fleetlb sessions --service web --state established
+  fleetlb sessions --client 198.51.100.0/24 --limit 20 -w
+  fleetlb -o json sessions --server 10.3.0.11 | jq length`,
+		Args: usage(0, 0, ""), ValidArgsFunction: nothing,
+		Annotations: map[string]string{"watch": "yes"},
+	}
+	flags := c.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&filter.Service, "service", "", "only of this service")
+	flags.StringVar(&client, "client", "", "only of this client: an address or a prefix")
+	flags.StringVar(&server, "server", "", "only with this server: an address, or IP:PORT")
+	flags.StringVar(&filter.State, "state", "", "only in this state, such as established")
+	flags.IntVar(&filter.Limit, "limit", 0, "at most this many; 0 is all")
+	c.RegisterFlagCompletionFunc("service", a.completeService)
+	c.RegisterFlagCompletionFunc("server", a.completeAnyServer)
+	c.RegisterFlagCompletionFunc("client", words())
+	c.RegisterFlagCompletionFunc("limit", words())
+	c.RegisterFlagCompletionFunc("state", words("established", "syn_sent", "syn_recv",
+		"fin_wait", "time_wait", "close", "close_wait", "last_ack", "udp"))
+
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if client != "" {
+			if filter.Client, err = admin.ParseClient(client); err != nil {
+				return misused("sessions: %v", err)
+			}
+		}
+		if server != "" {
+			if filter.Server, err = admin.ParseServer(server); err != nil {
+				return misused("sessions: %v", err)
+			}
+		}
+		if filter.Limit < 0 {
+			return misused("sessions: limit %d is less than none", filter.Limit)
+		}
+		return a.watch(c.Context(), func(ctx context.Context) error { return a.printSessions(ctx, filter) })
+	}
+	return c
+}
+
+func (a *app) printSessions(ctx context.Context, filter admin.SessionFilter) error {
+	out := a.sessionPrinter()
+	var lot []admin.Session
+	for s, err := range a.director().Sessions(ctx, filter) {
+		if err != nil {
+			return err
+		}
+		if len(lot) == sorted {
+			if err := out.print(lot); err != nil {
+				return err
+			}
+			lot = lot[:0]
+		}
+		lot = append(lot, s)
+	}
+	if err := out.print(lot); err != nil {
+		return err
+	}
+	out.end()
+	return nil
+}
+
+// A sessionPrinter prints lots one after the other as though they were one.
+type sessionPrinter struct {
+	table *table
+	array *array
+}
+
+func (a *app) sessionPrinter() sessionPrinter {
+	if a.output == "json" {
+		return sessionPrinter{array: a.array()}
+	}
+	t := newTable(a.stdout, "PROTOCOL", "STATE", "CLIENT", "VIP", "LOCAL", "SERVER",
+		"HOME", "ROLE", "EXPIRES", "PKTS-IN", "PKTS-OUT", "IN", "OUT")
+	return sessionPrinter{table: &t}
+}
+
+func (p *sessionPrinter) print(lot []admin.Session) error {
+	slices.SortFunc(lot, admin.CompareSessions)
+	for i := range lot {
+		s := &lot[i]
+		if p.array != nil {
+			if err := p.array.add(s); err != nil {
+				return err
+			}
+			continue
+		}
+		p.table.row(s.Protocol, s.State, place(s.Client), place(s.VIP), place(s.Local), place(s.Server),
+			s.Home, s.Role, ago(s.ExpiresS), count(s.PacketsIn), count(s.PacketsOut), size(s.BytesIn), size(s.BytesOut))
+	}
+	if p.table != nil {
+		return p.table.Flush()
+	}
+	return nil
+}
+
+func (p *sessionPrinter) end() {
+	if p.array != nil {
+		p.array.end()
+	}
+}
