@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,7 +73,14 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
+// Collect runs in a goroutine of the registry's, where a panic would end the
+// director: it becomes an error of the scrape.
 func (c collector) Collect(to chan<- prometheus.Metric) {
+	defer func() {
+		if v := recover(); v != nil {
+			to <- prometheus.NewInvalidMetric(buildInfo, fmt.Errorf("panic: %v", v))
+		}
+	}()
 	s := c.source.Metrics()
 	o := out(to)
 	o.gauge(buildInfo, 1, s.Version)
@@ -119,11 +127,19 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 type out chan<- prometheus.Metric
 
 func (o out) gauge(d *prometheus.Desc, v float64, labels ...string) {
-	o <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	o.sample(d, prometheus.GaugeValue, v, labels)
 }
 
 func (o out) count(d *prometheus.Desc, v float64, labels ...string) {
-	o <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	o.sample(d, prometheus.CounterValue, v, labels)
+}
+
+func (o out) sample(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels []string) {
+	m, err := prometheus.NewConstMetric(d, kind, v, labels...)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(d, err)
+	}
+	o <- m
 }
 
 func (o out) server(s *Server) {
