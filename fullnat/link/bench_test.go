@@ -67,31 +67,14 @@ func rawConn(b *testing.B, n *nettest.Namespace, name string) *packet.Conn {
 
 // flood sends b.N frames from a, 64 at a time, and lets carry take them on.
 func (w *wire) flood(b *testing.B, carry func() int) {
-	var source *Ports
-	w.a.Do(func() {
-		var err error
-		if source, err = Open([]string{"eth0"}, 1); err != nil {
-			b.Error(err)
-		}
-	})
-	defer source.Close()
-	q := source.Queues()[0]
-	q.Recv(nil)
-	frame := sketch{src: "10.0.0.1", dst: "10.0.0.2", protocol: 17, srcPort: 4711, dstPort: 7}.frame()[:60]
-	copy(frame, w.box.MAC("in"))
+	source := w.source(b)
 	var spent time.Duration
-	var frames [64]*Frame
 	for b.Loop() {
-		q.Alloc(frames[:])
-		for _, f := range frames {
-			f.Resize(len(frame))
-			copy(f.Bytes(), frame)
-		}
-		if n := q.Send(frames[:]); n != len(frames) {
-			b.Fatalf("source: %d of %d frames sent: %+v", n, len(frames), source.Stats())
+		if w.burst(b, source, 64) != 64 {
+			b.FailNow()
 		}
 		start := time.Now()
-		for n := 0; n < len(frames); {
+		for n := 0; n < 64; {
 			n += carry()
 		}
 		spent += time.Since(start)

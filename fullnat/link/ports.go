@@ -25,6 +25,7 @@ type Ports struct {
 	ailing  []atomic.Bool // interfaces that are down or gone
 	ailment chan struct{}
 	closing chan struct{}
+	closed  sync.Once
 	mended  sync.WaitGroup
 }
 
@@ -199,10 +200,14 @@ func (p *Ports) Stats() []Stat {
 }
 
 // Close closes all queues and unmaps their frames. The workers must have ended.
-func (p *Ports) Close() error {
+func (p *Ports) Close() (err error) {
+	p.closed.Do(func() { err = p.close() })
+	return err
+}
+
+func (p *Ports) close() (err error) {
 	close(p.closing)
 	p.mended.Wait()
-	var err error
 	for _, q := range p.queues {
 		err = errors.Join(err, q.Close(), q.pool.Close())
 	}

@@ -46,6 +46,9 @@ func newWire(t testing.TB, steering *steering) *wire {
 		}
 	})
 	t.Cleanup(func() { w.ports.Close() })
+	if t.Failed() {
+		t.FailNow()
+	}
 	both := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("2001:db8::/64")}
 	if err := w.ports.Steer(both, nil); err != nil {
 		t.Fatal(err)
