@@ -261,7 +261,11 @@ func called(f *field, table map[string]any, i int) string {
 func (l *loader) list(s scope, p *place, f *field, raw any, into reflect.Value) {
 	items, ok := raw.([]any)
 	if !ok {
-		l.complain(s, p, "%s wants a list, not %s", f.key, kind(raw))
+		hint := ""
+		if _, complaint := leaves[into.Type().Elem()].read(raw); complaint == "" {
+			hint = "; write [" + show(raw) + "]"
+		}
+		l.complain(s, p, "%s wants a list, not %s%s", f.key, kind(raw), hint)
 		return
 	}
 	if because := unable(dotted(s.path, f.key), ""); because != "" && len(items) > 0 {

@@ -33,6 +33,7 @@ type loader struct {
 	cfg      *Config
 	broken   bool                  // a file could not be read: what is missing may stand in it
 	vips     map[netip.Addr]string // and the service that has each
+	short    [2]bool               // the lack of local addresses is said: IPv4, IPv6
 	check    *Check                // of the service being decoded, for its servers to begin with
 }
 
@@ -299,6 +300,10 @@ func (l *loader) pattern(pattern string, at *place) {
 		full = filepath.Join(filepath.Dir(at.file), full)
 	}
 	if !strings.ContainsAny(pattern, `*?[`) {
+		if info, err := os.Stat(full); err == nil && info.IsDir() {
+			l.fault(at, "include %q is a directory; write %q", pattern, strings.TrimSuffix(pattern, "/")+"/*.toml")
+			return
+		}
 		l.file(full, at)
 		return
 	}

@@ -60,6 +60,9 @@ func (l *loader) verifyGossip(p *place) {
 	if p.good("bind") && (g.Bind.Addr().IsMulticast() || g.Bind.Addr().IsUnspecified()) {
 		l.complain(s, p.at("bind"), "bind %s %s; the other directors need one to reach", g.Bind.Addr(), odd(g.Bind.Addr()))
 	}
+	if why := l.ours(g.Bind.Addr()); p.good("bind") && why != "" {
+		l.complain(s, p.at("bind"), "bind %s %s, which the kernel must not have", g.Bind.Addr(), why)
+	}
 	if g.KeyFile == "" && p.good("bind") && !private && !p.refused("key_file") {
 		l.complain(s, p, "key_file is missing; only a fleet on loopback may speak in the clear")
 	}

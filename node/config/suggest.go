@@ -15,8 +15,8 @@ func meant(word string, words []string) string {
 }
 
 // nearest returns the word at the smallest edit distance, at most a third of
-// its length but always one slip; "" when none is so near. Of two equally near
-// the first in the list wins.
+// its length but always one slip; or else one that is a longer or shorter form
+// ("warning" of "warn"); "" when there is none. The first in the list wins.
 func nearest(word string, words []string) string {
 	best, least := "", 1<<30
 	for _, w := range words {
@@ -31,7 +31,15 @@ func nearest(word string, words []string) string {
 			best, least = w, d
 		}
 	}
-	return best
+	if best != "" {
+		return best
+	}
+	for _, w := range words {
+		if min(len(w), len(word)) >= 3 && (strings.HasPrefix(w, word) || strings.HasPrefix(word, w)) {
+			return w
+		}
+	}
+	return ""
 }
 
 // distance is the number of single letters to insert, delete, change or swap

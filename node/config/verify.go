@@ -12,6 +12,13 @@ import (
 // verify looks for what no single value can tell. A value that was refused
 // already is passed over; p.good(key) says that one was given and accepted.
 func (l *loader) verify() {
+	l.vips = make(map[netip.Addr]string)
+	for i := range l.cfg.Services {
+		v, at := &l.cfg.Services[i], l.places.at("service").item(i)
+		if _, known := l.vips[v.VIP.Addr()]; at.good("vip") && !known {
+			l.vips[v.VIP.Addr()] = v.Name
+		}
+	}
 	l.verifyNode(l.places.at("node"))
 	l.verifyFullnat(l.places.at("fullnat"))
 	l.verifyBGP(l.places.at("bgp"))
@@ -155,6 +162,18 @@ func (f *Fullnat) local(a netip.Addr) (netip.Prefix, bool) {
 		}
 	}
 	return netip.Prefix{}, false
+}
+
+// ours says why packets to a would come back to this director; "" when they
+// would not.
+func (l *loader) ours(a netip.Addr) string {
+	if name, ok := l.vips[a]; ok {
+		return "is the vip of service " + show(name)
+	}
+	if block, ok := l.cfg.Fullnat.local(a); ok {
+		return "lies in the local addresses " + block.String()
+	}
+	return ""
 }
 
 // longestSocket is sun_path less its final zero.

@@ -54,6 +54,8 @@ func (l *loader) verifyNeighbor(s scope, p *place, n *Neighbor) {
 			l.complain(s, p.at("address"), "is not the address of a router")
 		case slices.Contains(l.host.Addresses, a) && !a.IsLoopback():
 			l.complain(s, p.at("address"), "is this host itself")
+		case l.ours(a) != "":
+			l.complain(s, p.at("address"), "%s: packets to it would come back here", l.ours(a))
 		}
 	}
 	l.verifyASN(s, p, n.ASN)

@@ -23,13 +23,6 @@ func (l *loader) verifyServices(p *place) {
 	services := l.cfg.Services
 	names := make(map[string]*place)
 	owners := make(map[identity]vipOwner)
-	l.vips = make(map[netip.Addr]string)
-	for i := range services {
-		v, at := &services[i], p.item(i)
-		if at.good("vip") {
-			l.vips[v.VIP.Addr()] = v.Name
-		}
-	}
 	for i := range services {
 		v, at := &services[i], p.item(i)
 		s := scope{noun: fmt.Sprintf("service %d", i+1), path: "service"}
@@ -94,10 +87,8 @@ func (l *loader) verifyVIP(s scope, p *place, v *Service, owners map[identity]vi
 
 // verifyForwarding checks mode, scheduler and MSS.
 func (l *loader) verifyForwarding(s scope, p *place, v *Service) {
-	if v.Mode == "fullnat" && p.good("vip") && !p.refused("mode") && !l.broken &&
-		!l.places.at("fullnat").refused("local_addresses") &&
-		!slices.ContainsFunc(l.cfg.Fullnat.LocalAddresses, func(b netip.Prefix) bool { return b.Addr().Is4() == v.VIP.Addr().Is4() }) {
-		l.complain(s, p.near("mode"), "mode %q needs an %s local address; list one in fullnat.local_addresses", v.Mode, family(v.VIP.Addr()))
+	if v.Mode == "fullnat" && p.good("vip") && !p.refused("mode") {
+		l.verifyLocals(s, p.near("mode"), v)
 	}
 	if p.good("scheduler_flags") && !p.refused("scheduler") {
 		l.verifyFlags(s, p.at("scheduler_flags"), v)
@@ -105,6 +96,22 @@ func (l *loader) verifyForwarding(s scope, p *place, v *Service) {
 	if p.good("mss") && v.MSS != 0 && v.MSS < leastMSS {
 		l.complain(s, p.at("mss"), "mss %d is below %d, which every host takes; 0 leaves it alone", v.MSS, leastMSS)
 	}
+}
+
+// verifyLocals asks for a local address of the VIP's family. The first service
+// that lacks one speaks for all.
+func (l *loader) verifyLocals(s scope, p *place, v *Service) {
+	four := v.VIP.Addr().Is4()
+	said := &l.short[1]
+	if four {
+		said = &l.short[0]
+	}
+	has := slices.ContainsFunc(l.cfg.Fullnat.LocalAddresses, func(b netip.Prefix) bool { return b.Addr().Is4() == four })
+	if has || *said || l.broken || l.places.at("fullnat").refused("local_addresses") {
+		return
+	}
+	*said = true
+	l.complain(s, p, "mode %q needs an %s local address; list one in fullnat.local_addresses", v.Mode, family(v.VIP.Addr()))
 }
 
 // leastMSS is what RFC 9293 §3.7.1 lets a sender assume over IPv4.
@@ -190,11 +197,8 @@ func (l *loader) verifyReachable(s scope, p *place, what string, server netip.Ad
 	if service.good("vip") && a.Is4() != v.VIP.Addr().Is4() && v.Mode == "fullnat" {
 		l.complain(s, p, "%s%s is %s, and mode %q keeps to the vip's family, %s", what, a, family(a), v.Mode, family(v.VIP.Addr()))
 	}
-	if name, ok := l.vips[a]; ok {
-		l.complain(s, p, "%s%s is the vip of service %q: packets to it would come back here", what, a, name)
-	}
-	if block, ok := l.cfg.Fullnat.local(a); ok {
-		l.complain(s, p, "%s%s lies in the local addresses %s: packets to it would come back here", what, a, block)
+	if why := l.ours(a); why != "" {
+		l.complain(s, p, "%s%s %s: packets to it would come back here", what, a, why)
 	}
 	if slices.Contains(l.host.Addresses, a) {
 		l.warn(p, "%s%s%s is this host itself, which the dataplane does not reach", s.prefix(), what, a)
