@@ -1,7 +1,10 @@
 package link
 
 import (
+	"fmt"
+	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +83,43 @@ func (w *wire) flood(b *testing.B, carry func() int) {
 		spent += time.Since(start)
 	}
 	b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N)/64, "box-ns/frame")
+}
+
+// BenchmarkStream sends a TCP stream from a to b, as super-packets and as
+// packets of the MTU's size.
+func BenchmarkStream(b *testing.B) {
+	for _, offloads := range []bool{true, false} {
+		b.Run(fmt.Sprintf("offloads=%v", offloads), func(b *testing.B) {
+			w := newWire(b, newSteering(1))
+			w.a.Offloads("eth0", offloads)
+			w.b.Offloads("eth0", offloads)
+			w.box.Offloads("in", offloads)
+			w.box.Offloads("out", offloads)
+			w.forward(b)
+			var l net.Listener
+			var c net.Conn
+			w.b.Do(func() { l, _ = net.Listen("tcp", "10.0.0.2:7") })
+			defer l.Close()
+			w.a.Do(func() { c, _ = net.Dial("tcp", "10.0.0.2:7") })
+			defer c.Close()
+			sink, err := l.Accept()
+			if err != nil {
+				b.Fatal(err)
+			}
+			var reader sync.WaitGroup
+			reader.Go(func() { io.Copy(io.Discard, sink) })
+			chunk := make([]byte, 1<<20)
+			b.SetBytes(int64(len(chunk)))
+			for b.Loop() {
+				if _, err := c.Write(chunk); err != nil {
+					b.Fatal(err)
+				}
+			}
+			c.Close()
+			reader.Wait()
+			sink.Close()
+		})
+	}
 }
 
 // TestNoAllocations carries frames over the box and counts what that allocates.

@@ -26,4 +26,11 @@
 // The kernel offers every frame that an interface receives. [Ports.Steer] names
 // the addresses that are ours; an eBPF program lets only frames to them through
 // and gives each to the worker that owns its slot.
+//
+// # When an interface goes away
+//
+// The workers carry on with the other interfaces and count what they cannot
+// send. An interface that was down is used again as soon as it is up. One that
+// was removed, or that was down at Open, is looked for by name ten times a
+// second and opened anew. Until then Wait still sleeps and Recv returns nothing.
 package link

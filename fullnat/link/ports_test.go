@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"fleetlb/fullnat/internal/nettest"
 )
@@ -133,6 +134,7 @@ func TestForward(t *testing.T) {
 				for _, to := range []string{"10.0.0.2:7", "[2001:db8::2]:7"} {
 					w.exchange(t, to, 16<<20)
 					w.datagrams(t, to, 10000)
+					w.segments(t, to)
 				}
 				for _, s := range w.ports.Stats() {
 					t.Logf("%+v", s)
@@ -199,7 +201,7 @@ func (w *wire) datagrams(t *testing.T, to string, n int) {
 	})
 	defer server.Close()
 	go func() {
-		b := make([]byte, 2000)
+		b := make([]byte, 10000)
 		for {
 			n, from, err := server.ReadFrom(b)
 			if err != nil {
@@ -229,22 +231,64 @@ func (w *wire) datagrams(t *testing.T, to string, n int) {
 			}
 		}
 	}()
-	b := make([]byte, 2000)
-	for i := range n {
+	// Fragments may take another worker, and time, than whole datagrams.
+	b := make([]byte, 10000)
+	seen := make([]bool, 1<<16)
+	for range n {
 		k, err := c.Read(b)
 		if err != nil {
-			t.Fatalf("udp %s: datagram %d: %v", to, i, err)
+			t.Fatalf("udp %s: %v", to, err)
 		}
-		if !bytes.Equal(b[:k], payload(i)) {
-			t.Fatalf("udp %s: datagram %d changed on the way", to, i)
+		i := int(b[0]) | int(b[1])<<8
+		if seen[i] || !bytes.Equal(b[:k], payload(i)) {
+			t.Fatalf("udp %s: datagram %d came twice or changed", to, i)
 		}
+		seen[i] = true
 		<-window
 	}
 }
 
-// payload returns the bytes of datagram i.
+// payload returns the bytes of datagram i. Some need fragments.
 func payload(i int) []byte {
-	return bytes.Repeat([]byte{byte(i), byte(i >> 8), 0x5a}, 1+i%484)
+	b := bytes.Repeat([]byte{byte(i), byte(i >> 8), 0x5a}, 1+i%484)
+	if i%50 == 0 {
+		b = bytes.Repeat(b, 1+5000/len(b))
+	}
+	return b
+}
+
+// segments sends 20 datagrams from a to b in one call (UDP_SEGMENT), as QUIC
+// servers do.
+func (w *wire) segments(t *testing.T, to string) {
+	t.Helper()
+	var server net.PacketConn
+	var c net.Conn
+	w.b.Do(func() { server, _ = net.ListenPacket("udp", to) })
+	defer server.Close()
+	w.a.Do(func() { c, _ = net.Dial("udp", to) })
+	defer c.Close()
+	raw, _ := c.(*net.UDPConn).SyscallConn()
+	raw.Control(func(fd uintptr) {
+		if err := unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, 1000); err != nil {
+			t.Error(err)
+		}
+	})
+	sent := make([]byte, 20000)
+	rand.NewChaCha8([32]byte{}).Read(sent)
+	if _, err := c.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	server.SetReadDeadline(time.Now().Add(5 * time.Second))
+	b := make([]byte, 2000)
+	for i := 0; i < len(sent); i += 1000 {
+		n, _, err := server.ReadFrom(b)
+		if err != nil {
+			t.Fatalf("udp %s: segment %d: %v", to, i/1000, err)
+		}
+		if !bytes.Equal(b[:n], sent[i:i+1000]) {
+			t.Fatalf("udp %s: segment %d changed on the way", to, i/1000)
+		}
+	}
 }
 
 // TestFlap takes the box's interface down and up, and then removes it and makes

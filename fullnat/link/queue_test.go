@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 )
@@ -120,8 +121,13 @@ func TestWait(t *testing.T) {
 	timed("woken meanwhile", 10*time.Millisecond, time.Second, 5*time.Second)
 	time.AfterFunc(20*time.Millisecond, q.Wake)
 	timed("for ever", 10*time.Millisecond, time.Second, -1)
-	time.AfterFunc(20*time.Millisecond, func() { w.burst(t, source, 1) })
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		time.Sleep(20 * time.Millisecond)
+		w.burst(t, source, 1)
+	})
 	timed("a frame comes", 10*time.Millisecond, time.Second, 5*time.Second)
+	sender.Wait()
 	timed("a frame is there", 0, 100*time.Millisecond, 5*time.Second)
 
 	w.ports.Close()

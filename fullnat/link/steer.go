@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -43,7 +44,11 @@ func (s *steering) load() error {
 	if err := spec.Variables[steerVarWorkers].Set(uint32(s.workers)); err != nil {
 		return err
 	}
-	return spec.LoadAndAssign(&s.program, nil)
+	err = spec.LoadAndAssign(&s.program, nil)
+	if errors.Is(err, unix.EPERM) {
+		return errors.New("not permitted: needs CAP_BPF")
+	}
+	return err
 }
 
 func (s *steering) close() error { return s.program.Close() }
@@ -53,7 +58,7 @@ func (s *steering) String() string {
 	if s.reason == nil {
 		return "eBPF: each frame goes to the worker that owns it"
 	}
-	return fmt.Sprintf("kernel flow hash: workers pass frames on to each other (eBPF: %v)", s.reason)
+	return fmt.Sprintf("kernel flow hash, workers pass frames on to each other; eBPF: %v", s.reason)
 }
 
 // set makes these addresses ours: the whole set. Sockets need attach again if
