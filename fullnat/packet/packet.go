@@ -4,13 +4,21 @@ package packet
 type Kind uint8
 
 const (
-	Flow     Kind = iota // flow
-	Fragment             // fragment
-	Error                // error
-	Echo                 // echo
-	ARP                  // arp
-	Neighbor             // neighbor
-	Other                // other
+	// Flow is TCP or UDP: the tuple is whole.
+	Flow Kind = iota // flow
+	// Fragment is a part of a packet. The first part of TCP or UDP has its
+	// ports, later ones have none.
+	Fragment // fragment
+	// Error is an ICMP or ICMPv6 error: Inner tells what it is about.
+	Error // error
+	// Echo is an ICMP or ICMPv6 echo request.
+	Echo // echo
+	// ARP is a question, an answer or an announcement for IPv4 over Ethernet.
+	ARP // arp
+	// Neighbor is the same for IPv6: a solicitation or an advertisement.
+	Neighbor // neighbor
+	// Other is sound IP of a protocol or an ICMP type that we do not carry.
+	Other // other
 )
 
 // Packet is a view of one frame. [Parse] fills it and proves its offsets; it is
@@ -47,8 +55,8 @@ type Packet struct {
 	check int  // offset of the L4 checksum that covers the pseudo-header; 0: none
 }
 
-// Inner is the packet that an ICMP error quotes: its IP header and at least
-// eight bytes more, cut off anywhere after that.
+// Inner is the packet that an ICMP error quotes: its IP header and, of TCP and
+// UDP, at least eight bytes more, cut off anywhere after that.
 type Inner struct {
 	Tuple    Tuple // as quoted: the packet went the other way
 	L3, L4   int   // offsets into Frame

@@ -26,7 +26,7 @@ func Parse(frame []byte, partial bool, p *Packet) Fault {
 // reset empties p but for Inner, which is most of it and seldom used.
 func (p *Packet) reset(frame []byte, partial bool) {
 	p.Frame, p.Partial, p.V6, p.Kind, p.Flags = frame, partial, false, Flow, 0
-	p.Tuple.SrcPort, p.Tuple.DstPort = 0, 0
+	p.Tuple.SrcPort, p.Tuple.DstPort, p.Tuple.Protocol = 0, 0, 0
 	p.Frag.ID, p.Frag.Offset, p.Frag.More = 0, 0, false
 	p.L3, p.ports, p.check = ethernetLen, false, 0
 }

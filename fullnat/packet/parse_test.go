@@ -242,7 +242,7 @@ func TestFaults(t *testing.T) {
 		{"an error that quotes IPv6 over IPv4", err4, at(14+20+8, "60"), packet.BadQuote},
 		{"an error that quotes half an IPv6 header", err6, cut6(14 + 40 + 8 + 39), packet.BadQuote},
 		{"an error that quotes 7 bytes of TCP over IPv6", err6, cut6(14 + 40 + 8 + 40 + 7), packet.BadQuote},
-		{"an error that quotes an endless chain", err6, at(14+40+8+6, "00"), packet.BadQuote},
+		{"an error that quotes half an extension header", strings.Replace(err6, "len 1460 cut 8", "ext 60 cut 0", 1), at(14+40+8+40+1, "01"), packet.BadQuote},
 		{"ARP for another hardware", arp, at(14, "0006"), packet.BadARP},
 		{"ARP for another protocol", arp, at(16, "86dd"), packet.BadARP},
 		{"reverse ARP", arp, at(20, "0003"), packet.BadARP},

@@ -2,8 +2,8 @@ package packet
 
 import "encoding/binary"
 
-// minQuote is how much of the offending packet's L4 header an ICMP error shows
-// at least (RFC 792): the ports, and for TCP the sequence number.
+// minQuote is how much of a TCP or UDP header an ICMP error shows at least
+// (RFC 792): the ports, and for TCP the sequence number.
 const minQuote = 8
 
 // parseQuote4 reads the packet that an ICMP error quotes. Its length is not
@@ -50,31 +50,42 @@ func (p *Packet) parseQuote6() Fault {
 
 func (p *Packet) parseQuotedL4() Fault {
 	in := &p.Inner
-	if len(p.Frame)-in.L4 < minQuote {
+	if in.L4 > len(p.Frame) {
 		return BadQuote
 	}
 	if in.Fragment {
 		return None
 	}
-	b := (*[minQuote]byte)(p.Frame[in.L4:])
 	switch in.Tuple.Protocol {
 	case TCP:
-		in.check = in.L4 + 16
+		return p.parseQuotedPorts(16)
 	case UDP:
-		in.check = in.L4 + 6
+		return p.parseQuotedPorts(6)
 	case ICMPv6:
 		if p.V6 {
-			in.check = in.L4 + 2
+			p.coverQuoted(2)
 		}
-		fallthrough
-	default:
-		return None
 	}
-	if in.check+2 > len(p.Frame) {
-		in.check = 0
+	return None // no flow of ours: less may be shown of it
+}
+
+func (p *Packet) parseQuotedPorts(checksum int) Fault {
+	in := &p.Inner
+	if len(p.Frame)-in.L4 < minQuote {
+		return BadQuote
 	}
+	b := (*[minQuote]byte)(p.Frame[in.L4:])
 	in.ports = true
 	in.Tuple.SrcPort = binary.BigEndian.Uint16(b[0:2])
 	in.Tuple.DstPort = binary.BigEndian.Uint16(b[2:4])
+	p.coverQuoted(checksum)
 	return None
+}
+
+// coverQuoted notes where the quoted L4 checksum stands, if the quote reaches
+// so far.
+func (p *Packet) coverQuoted(checksum int) {
+	if at := p.Inner.L4 + checksum; at+2 <= len(p.Frame) {
+		p.Inner.check = at
+	}
 }

@@ -8,12 +8,10 @@ import "encoding/binary"
 func (p *Packet) Rewrite(src, dst Addr, srcPort, dstPort uint16) {
 	d := p.setAddrs(&src, &dst)
 	if p.ports {
-		b := (*[4]byte)(p.Frame[p.L4:])
-		new := uint32(srcPort)<<16 | uint32(dstPort)
-		if !p.Partial { // then the sum does not cover the ports yet
-			d += swap32(binary.BigEndian.Uint32(b[:]), new)
+		ports := setPorts(p.Frame[p.L4:], srcPort, dstPort)
+		if !p.Partial { // a partial sum does not cover them yet
+			d += ports
 		}
-		binary.BigEndian.PutUint32(b[:], new)
 		p.Tuple.SrcPort, p.Tuple.DstPort = srcPort, dstPort
 	}
 	if p.check != 0 {
@@ -53,44 +51,58 @@ func (p *Packet) updateL4(d sum) {
 	binary.BigEndian.PutUint16(b[:], c)
 }
 
+// setPorts replaces the ports at the front of an L4 header and returns what a
+// sum over them gains.
+func setPorts(l4 []byte, src, dst uint16) sum {
+	b := (*[4]byte)(l4)
+	old, new := binary.BigEndian.Uint32(b[:]), uint32(src)<<16|uint32(dst)
+	binary.BigEndian.PutUint32(b[:], new)
+	return swap32(old, new)
+}
+
 // RewriteInner gives the packet that an ICMP error quotes new endpoints. It
 // carries along the quoted IPv4 header checksum, the quoted L4 checksum where
 // the quote reaches that far, and the error's own checksum, which covers them
 // all. The error's own addresses are for [Packet.RewriteOuter].
 func (p *Packet) RewriteInner(src, dst Addr, srcPort, dstPort uint16) {
-	in := &p.Inner
-	var d, own sum // what sums over the pseudo-header and ports, and over the quote, gain
-	if p.V6 {
-		d = (*IPv6Header)(p.Frame[in.L3:]).setAddrs(&src, &dst)
-		own = d
-	} else {
-		h := (*IPv4Header)(p.Frame[in.L3:])
-		c := h.checksum()
-		d = h.setAddrs(&src, &dst)
-		own = d + swap32(uint32(c), uint32(h.checksum()))
+	d, header := p.setInnerAddrs(&src, &dst)
+	if p.Inner.ports {
+		d += setPorts(p.Frame[p.Inner.L4:], srcPort, dstPort)
+		p.Inner.Tuple.SrcPort, p.Inner.Tuple.DstPort = srcPort, dstPort
 	}
-	in.Tuple.Src, in.Tuple.Dst = src, dst
-	if in.ports {
-		b := (*[4]byte)(p.Frame[in.L4:])
-		new := uint32(srcPort)<<16 | uint32(dstPort)
-		ports := swap32(binary.BigEndian.Uint32(b[:]), new)
-		binary.BigEndian.PutUint32(b[:], new)
-		in.Tuple.SrcPort, in.Tuple.DstPort = srcPort, dstPort
-		d += ports
-		own += ports
-	}
-	if in.check != 0 {
-		b := (*[2]byte)(p.Frame[in.check:])
-		old := binary.BigEndian.Uint16(b[:])
-		new := update(old, d)
-		if in.Tuple.Protocol == UDP {
-			new = updateUDP(old, d)
-		}
-		binary.BigEndian.PutUint16(b[:], new)
-		own += swap32(uint32(old), uint32(new))
-	}
-	if !p.Partial { // then the sum does not cover the quote yet
+	d += header + p.updateInnerL4(d)
+	if !p.Partial { // a partial sum does not cover the quote yet
 		h := p.ICMP()
-		h.setChecksum(update(h.checksum(), own))
+		h.setChecksum(update(h.checksum(), d))
 	}
+}
+
+// setInnerAddrs returns what sums over the quoted addresses and over the quoted
+// header checksum gain.
+func (p *Packet) setInnerAddrs(src, dst *Addr) (d, header sum) {
+	in := &p.Inner
+	in.Tuple.Src, in.Tuple.Dst = *src, *dst
+	if p.V6 {
+		return (*IPv6Header)(p.Frame[in.L3:]).setAddrs(src, dst), 0
+	}
+	h := (*IPv4Header)(p.Frame[in.L3:])
+	old := h.checksum()
+	d = h.setAddrs(src, dst)
+	return d, swap32(uint32(old), uint32(h.checksum()))
+}
+
+// updateInnerL4 tells the quoted L4 checksum that what it covers gained d, and
+// returns what a sum over that checksum gains by it.
+func (p *Packet) updateInnerL4(d sum) sum {
+	if p.Inner.check == 0 {
+		return 0
+	}
+	b := (*[2]byte)(p.Frame[p.Inner.check:])
+	old := binary.BigEndian.Uint16(b[:])
+	new := update(old, d)
+	if p.Inner.Tuple.Protocol == UDP {
+		new = updateUDP(old, d)
+	}
+	binary.BigEndian.PutUint16(b[:], new)
+	return swap32(uint32(old), uint32(new))
 }
