@@ -60,12 +60,13 @@ func newPair() pair {
 	return pair{netip.AddrFrom4([4]byte{127, p, n, 1}), netip.AddrFrom4([4]byte{127, p, n, 2}), 1790}
 }
 
-// router starts a peer at the router's address that lets the director connect.
-func (p pair) start(t *testing.T, n bgptest.Neighbor) *bgptest.Peer {
+// start starts a peer at the router's address that lets the director connect.
+// Its ASN may be given.
+func (p pair) start(t *testing.T, n bgptest.Neighbor, asn ...uint32) *bgptest.Peer {
 	t.Helper()
 	n.Prefix, n.ASN = netip.PrefixFrom(p.director, 32), ourASN
 	peer, err := bgptest.Start(bgptest.Config{
-		ASN: theirASN, RouterID: p.router, Listen: []netip.Addr{p.router}, Port: p.port,
+		ASN: append(asn, theirASN)[0], RouterID: p.router, Listen: []netip.Addr{p.router}, Port: p.port,
 		Neighbors: []bgptest.Neighbor{n},
 	}, nil)
 	if err != nil {

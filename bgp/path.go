@@ -2,7 +2,6 @@ package bgp
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
@@ -23,11 +22,18 @@ func exampleOf(f *api.Family) netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
+// localPref is what a route starts from that is not to be preferred less. It
+// goes to iBGP neighbours only.
+const localPref = 100
+
 // newPath puts r into GoBGP's words. The unspecified next hop stands for each
 // session's own local address. GoBGP itself adds our ASN once for eBGP.
-func newPath(r Route, asn uint32) (*api.Path, error) {
+func newPath(r Route) (*api.Path, error) {
 	var nlri bgp.AddrPrefixInterface
-	attrs := []bgp.PathAttributeInterface{bgp.NewPathAttributeOrigin(bgp.BGP_ORIGIN_ATTR_TYPE_IGP)}
+	attrs := []bgp.PathAttributeInterface{
+		bgp.NewPathAttributeOrigin(bgp.BGP_ORIGIN_ATTR_TYPE_IGP),
+		bgp.NewPathAttributeLocalPref(uint32(localPref - r.Prepend)),
+	}
 	if addr, bits := r.Prefix.Addr().String(), uint8(r.Prefix.Bits()); r.Prefix.Addr().Is4() {
 		nlri = bgp.NewIPAddrPrefix(bits, addr)
 		attrs = append(attrs, bgp.NewPathAttributeNextHop("0.0.0.0"))
@@ -35,34 +41,39 @@ func newPath(r Route, asn uint32) (*api.Path, error) {
 		nlri = bgp.NewIPv6AddrPrefix(bits, addr)
 		attrs = append(attrs, bgp.NewPathAttributeMpReachNLRI("::", []bgp.AddrPrefixInterface{nlri}))
 	}
-	if r.Prepend > 0 {
-		again := bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, slices.Repeat([]uint32{asn}, r.Prepend))
-		attrs = append(attrs, bgp.NewPathAttributeAsPath([]bgp.AsPathParamInterface{again}))
-	}
 	if r.MED > 0 {
 		attrs = append(attrs, bgp.NewPathAttributeMultiExitDisc(r.MED))
 	}
-	if len(r.Communities) > 0 {
-		var cs []uint32
-		for _, s := range r.Communities {
-			c, err := parseCommunity(s)
-			if err != nil {
-				return nil, err
-			}
-			cs = append(cs, c)
-		}
-		attrs = append(attrs, bgp.NewPathAttributeCommunities(cs))
+	standard, large, err := communities(r)
+	if err != nil {
+		return nil, err
 	}
-	if len(r.LargeCommunities) > 0 {
-		var cs []*bgp.LargeCommunity
-		for _, s := range r.LargeCommunities {
-			c, err := parseLargeCommunity(s)
-			if err != nil {
-				return nil, err
-			}
-			cs = append(cs, &bgp.LargeCommunity{ASN: c[0], LocalData1: c[1], LocalData2: c[2]})
-		}
-		attrs = append(attrs, bgp.NewPathAttributeLargeCommunities(cs))
+	if r.Prepend > 0 {
+		standard = append(standard, mark(r.Prepend))
+	}
+	if len(standard) > 0 {
+		attrs = append(attrs, bgp.NewPathAttributeCommunities(standard))
+	}
+	if len(large) > 0 {
+		attrs = append(attrs, bgp.NewPathAttributeLargeCommunities(large))
 	}
 	return apiutil.NewPath(nlri, false, attrs, time.Now())
+}
+
+func communities(r Route) (standard []uint32, large []*bgp.LargeCommunity, err error) {
+	for _, s := range r.Communities {
+		c, err := parseCommunity(s)
+		if err != nil {
+			return nil, nil, err
+		}
+		standard = append(standard, c)
+	}
+	for _, s := range r.LargeCommunities {
+		c, err := parseLargeCommunity(s)
+		if err != nil {
+			return nil, nil, err
+		}
+		large = append(large, &bgp.LargeCommunity{ASN: c[0], LocalData1: c[1], LocalData2: c[2]})
+	}
+	return standard, large, nil
 }

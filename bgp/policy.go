@@ -10,9 +10,10 @@ import (
 	gobgp "github.com/osrg/gobgp/v3/pkg/server"
 )
 
-// policies is the export policy: one GoBGP policy for each neighbour, which
-// adds what this neighbour's announcements carry. Nothing that no policy
-// accepts is announced.
+// policies is what GoBGP may learn and announce. It learns nothing. A route on
+// its way out meets the policy "prepend", which all neighbours share, and then
+// its neighbour's own, which adds what this neighbour's announcements carry.
+// Nothing that no policy accepts is announced.
 //
 // GoBGP cannot change a policy in use, so a changed one gets a new name, takes
 // the old one's place in one step, and the old one goes.
@@ -22,24 +23,65 @@ type policies struct {
 	names  map[netip.Addr]string
 }
 
-// refuseImports refuses every route but our own. GoBGP applies the import
-// policy to those too.
-func (p *policies) refuseImports() error {
-	const name = "import"
+// start refuses every route but our own, to which GoBGP applies the import
+// policy too, and adds what all neighbours share.
+func (p *policies) start() error {
 	p.names = make(map[netip.Addr]string)
-	own := &api.Policy{Name: name, Statements: []*api.Statement{{
-		Name:       name,
+	if err := p.add(&api.Policy{Name: importPolicy, Statements: []*api.Statement{{
+		Name:       importPolicy,
 		Conditions: &api.Conditions{RouteType: api.Conditions_ROUTE_TYPE_LOCAL},
 		Actions:    &api.Actions{RouteAction: api.RouteAction_ACCEPT},
-	}}}
-	ctx := context.Background()
-	if err := p.bgp.AddPolicy(ctx, &api.AddPolicyRequest{Policy: own}); err != nil {
-		return fmt.Errorf("import policy: %w", err)
-	}
-	if err := p.assign(api.PolicyDirection_IMPORT, []string{name}); err != nil {
+	}}}); err != nil {
 		return err
 	}
-	return p.assign(api.PolicyDirection_EXPORT, nil)
+	if err := p.assign(api.PolicyDirection_IMPORT, []string{importPolicy}); err != nil {
+		return err
+	}
+	if err := p.addPrepend(); err != nil {
+		return err
+	}
+	return p.assignExports()
+}
+
+const (
+	importPolicy  = "import"
+	prependPolicy = "prepend"
+)
+
+// mark is the community by which a route carries its Prepend as far as the
+// policy of that name. Inside one AS a path that holds its number is a loop, so
+// the path cannot be longer before it is known whom it goes to. The values are
+// of the range that is nobody's (RFC 1997).
+func mark(prepend int) uint32 { return 0xffff_fc00 + uint32(prepend) }
+
+// addPrepend adds the policy that turns marks into longer AS paths. The path of
+// an iBGP neighbour is empty, has no leftmost number, and stays so; there
+// LOCAL_PREF says the same.
+func (p *policies) addPrepend() error {
+	prepend := &api.Policy{Name: prependPolicy}
+	unmark := &api.CommunityAction{Type: api.CommunityAction_REMOVE}
+	for n := 1; n <= maxPrepend; n++ {
+		name := fmt.Sprintf("prepend %d", n)
+		set := &api.DefinedSet{DefinedType: api.DefinedType_COMMUNITY, Name: name, List: []string{fmt.Sprint(mark(n))}}
+		if err := p.bgp.AddDefinedSet(context.Background(), &api.AddDefinedSetRequest{DefinedSet: set}); err != nil {
+			return fmt.Errorf("policy: %w", err)
+		}
+		prepend.Statements = append(prepend.Statements, &api.Statement{
+			Name:       name,
+			Conditions: &api.Conditions{CommunitySet: &api.MatchSet{Type: api.MatchSet_ANY, Name: name}},
+			Actions:    &api.Actions{AsPrepend: &api.AsPrependAction{UseLeftMost: true, Repeat: uint32(n)}},
+		})
+		unmark.Communities = append(unmark.Communities, set.List...)
+	}
+	prepend.Statements = append(prepend.Statements, &api.Statement{Name: "unmark", Actions: &api.Actions{Community: unmark}})
+	return p.add(prepend)
+}
+
+func (p *policies) add(policy *api.Policy) error {
+	if err := p.bgp.AddPolicy(context.Background(), &api.AddPolicyRequest{Policy: policy}); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
+	return nil
 }
 
 // set gives n its policy.
@@ -52,8 +94,8 @@ func (p *policies) set(n *Neighbor) error {
 	if err := p.bgp.AddDefinedSet(ctx, &api.AddDefinedSetRequest{DefinedSet: set}); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	if err := p.bgp.AddPolicy(ctx, &api.AddPolicyRequest{Policy: newPolicy(name, n)}); err != nil {
-		return fmt.Errorf("policy: %w", err)
+	if err := p.add(newPolicy(name, n)); err != nil {
+		return err
 	}
 	old, had := p.names[n.Address]
 	p.names[n.Address] = name
@@ -82,7 +124,7 @@ func (p *policies) assignExports() error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return p.assign(api.PolicyDirection_EXPORT, names)
+	return p.assign(api.PolicyDirection_EXPORT, append([]string{prependPolicy}, names...))
 }
 
 func (p *policies) assign(d api.PolicyDirection, names []string) error {

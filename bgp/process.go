@@ -1,7 +1,6 @@
 package bgp
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +59,7 @@ func (s *Speaker) supervise(ctx context.Context, started chan<- error) {
 			return
 		}
 		pause := delay + rand.N(delay/4)
-		s.log.Error("bgp: speaker: "+err.Error(), "restart_in", pause)
+		s.log.Error("bgp: speaker: "+err.Error(), "restart_in", pause.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -140,7 +139,7 @@ func (s *Speaker) attend(ctx context.Context, c *child, born time.Time) error {
 	var lastWords string
 	gone := make(chan struct{})
 	pumps.Go(func() { s.give(c, gone) })
-	pumps.Go(func() { lastWords = s.listen(c.complain) })
+	pumps.Go(func() { lastWords = listen(c.complain) })
 
 	why := s.hear(c)
 	c.cmd.Process.Kill() // for one that is silent, or has closed its pipe and lives on
@@ -148,9 +147,11 @@ func (s *Speaker) attend(ctx context.Context, c *child, born time.Time) error {
 	exit := c.cmd.Wait()
 	pumps.Wait()
 	closeAll([]*os.File{c.orders, c.reports, c.complain})
+	first, _, _ := strings.Cut(lastWords, "\n")
 	switch {
-	case lastWords != "":
-		return errors.New("died: " + lastWords)
+	case first != "":
+		s.log.Debug("bgp: speaker: " + lastWords)
+		return errors.New("died: " + first)
 	case why != nil:
 		return why
 	case exit != nil:
@@ -215,17 +216,12 @@ func (s *Speaker) hear(c *child) error {
 	}
 }
 
-// listen reads what the child says on its standard error, which is a panic and
-// its stack, and returns the line that names it.
-func (s *Speaker) listen(f *os.File) (panicked string) {
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		line := lines.Text()
-		if panicked == "" && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")) {
-			panicked = line
-		}
-		s.log.Debug("bgp: speaker: " + line)
-	}
-	io.Copy(io.Discard, f) // past a line too long to scan
-	return panicked
+// listen reads what the child says on its standard error, which is why it ends
+// and, if that is a panic, the stack, and returns the beginning.
+func listen(f *os.File) string {
+	words, _ := io.ReadAll(io.LimitReader(f, maxWords))
+	io.Copy(io.Discard, f)
+	return strings.TrimSpace(string(words))
 }
+
+const maxWords = 8 << 10

@@ -12,7 +12,7 @@ import (
 // Route is one prefix to announce.
 type Route struct {
 	Prefix           netip.Prefix `json:"prefix"`
-	Prepend          int          `json:"prepend,omitempty"`           // our ASN, this many times more: the larger, the less wanted
+	Prepend          int          `json:"prepend,omitempty"`           // the larger, the less wanted: our ASN this many times more, or LOCAL_PREF as much below 100
 	MED              uint32       `json:"med,omitempty"`               // added to the neighbour's
 	Communities      []string     `json:"communities,omitempty"`       // "65000:100" or a well-known name
 	LargeCommunities []string     `json:"large_communities,omitempty"` // "65000:1:2"
@@ -76,7 +76,8 @@ func checkCommunities(standard, large []string) error {
 	return nil
 }
 
-// parseCommunity reads "65000:100" or a well-known name.
+// parseCommunity reads "65000:100" or a well-known name, and refuses what
+// would be taken for a mark of our own.
 func parseCommunity(s string) (uint32, error) {
 	if v, ok := wellKnown[s]; ok {
 		return v, nil
@@ -84,6 +85,9 @@ func parseCommunity(s string) (uint32, error) {
 	parts, ok := numbers(s, 2, 16)
 	if !ok {
 		return 0, fmt.Errorf("community %q is not two numbers up to 65535 as in \"65000:100\"", s)
+	}
+	if c := parts[0]<<16 | parts[1]; c > mark(0) && c <= mark(maxPrepend) {
+		return 0, fmt.Errorf("community %q is reserved", s)
 	}
 	return parts[0]<<16 | parts[1], nil
 }

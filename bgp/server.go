@@ -82,7 +82,7 @@ func (s *server) start(c *Config) error {
 	s.config = Config{ASN: c.ASN, RouterID: c.RouterID, ListenPort: c.listenPort()}
 	s.routes = make(map[netip.Prefix]Route)
 	s.policies = policies{bgp: b}
-	return s.policies.refuseImports()
+	return s.policies.start()
 }
 
 // close ends every session with a notification, and waits for that a little.
@@ -136,7 +136,7 @@ func (s *server) setRoutes(routes []Route) error {
 }
 
 func (s *server) announce(r Route) error {
-	path, err := newPath(r, s.config.ASN)
+	path, err := newPath(r)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (s *server) announce(r Route) error {
 }
 
 func (s *server) withdraw(p netip.Prefix) error {
-	path, err := newPath(Route{Prefix: p}, s.config.ASN)
+	path, err := newPath(Route{Prefix: p})
 	if err != nil {
 		return err
 	}

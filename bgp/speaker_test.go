@@ -24,6 +24,9 @@ func TestRoutesArriveAsTold(t *testing.T) {
 		neighbor func(*bgp.Neighbor)
 		want     bgptest.Route
 	}{
+		{"to a neighbour of our own asn the path is empty, and the preference goes down", bgp.Route{Prefix: vip4, Prepend: 3, Communities: []string{"65001:80"}},
+			func(n *bgp.Neighbor) { n.ASN = ourASN },
+			bgptest.Route{LocalPref: ptr[uint32](97), Communities: []string{"65001:80"}}},
 		{"a plain route has the session's own next hop and our asn once", plain, func(*bgp.Neighbor) {},
 			bgptest.Route{Path: []uint32{ourASN}}},
 		{"a route's own attributes", full, func(*bgp.Neighbor) {},
@@ -46,9 +49,9 @@ func TestRoutesArriveAsTold(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair()
-			peer := p.start(t, bgptest.Neighbor{})
 			n := p.neighbor()
 			tt.neighbor(&n)
+			peer := p.start(t, bgptest.Neighbor{}, n.ASN)
 			s := start(t, config(n))
 			announce(t, s, tt.route)
 
