@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/BurntSushi/toml"
 )
 
 // largest is what a configuration file may hold. Ten thousand services with ten
@@ -157,7 +155,7 @@ func (l *loader) parse(name string, data []byte) (map[string]any, *place, bool) 
 	}
 	raw, err := decodeTOML(string(data))
 	if err != nil {
-		l.faults = append(l.faults, syntaxError(name, err))
+		l.faults = append(l.faults, syntaxError(name, string(data), err, stopped))
 		return nil, nil, false
 	}
 	if stopped.Text != "" { // the two readers disagree: there would be no lines
@@ -200,31 +198,6 @@ func notText(name string, data []byte) Error {
 		i += n
 	}
 	return Error{}
-}
-
-// decodeTOML also survives a panic in the library: a reload must not end a
-// director that carries traffic.
-func decodeTOML(text string) (raw map[string]any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			raw, err = nil, fmt.Errorf("the TOML reader gave up: %v", r)
-		}
-	}()
-	_, err = toml.Decode(text, &raw)
-	return raw, err
-}
-
-// syntaxError is the library's complaint in our words.
-func syntaxError(name string, err error) Error {
-	var pe toml.ParseError
-	if !errors.As(err, &pe) {
-		return Error{name, 1, err.Error()}
-	}
-	text := strings.TrimSuffix(pe.Message, ".")
-	if r, n := utf8.DecodeRuneInString(text); n > 0 {
-		text = strings.ToLower(string(r)) + text[n:]
-	}
-	return Error{name, max(1, pe.Position.Line), text}
 }
 
 // merge adds a file's tables to those read before. Services add up; anything

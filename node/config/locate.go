@@ -58,6 +58,7 @@ type locator struct {
 	depth int
 	fault string // why it stopped
 	deep  bool   // it stopped because of deepest
+	ended bool   // it stopped at the end of the text
 }
 
 // locate returns the places in src, which is text (see notText). When it stopped
@@ -96,7 +97,7 @@ func (l *locator) header(root *place) *place {
 	many := l.take('[')
 	parts := l.key()
 	if !l.take(']') || many && !l.take(']') {
-		l.stop("a table's name ends with a bracket")
+		l.stop("a table's name ends with ] or ]], as it began")
 	}
 	if l.fault != "" {
 		return root
@@ -223,9 +224,13 @@ func (l *locator) nested(body func()) {
 		l.stop("lists and tables nest more than " + strconv.Itoa(deepest) + " deep")
 		return
 	}
+	from := l.line
 	l.pos++ // the bracket
 	body()
 	l.depth--
+	if l.fault != "" && l.ended {
+		l.line, l.fault = from, "the bracket that opens here does not close"
+	}
 }
 
 func (l *locator) list() []*place {
@@ -273,7 +278,7 @@ func (l *locator) basicString() string {
 			b.WriteByte(c)
 		}
 	}
-	l.stop("a string does not end")
+	l.stop("the string that begins here does not end")
 	return ""
 }
 
@@ -293,7 +298,7 @@ func (l *locator) escape() rune {
 			return rune(n)
 		}
 	}
-	l.stop("no such escape")
+	l.stop("there is no such escape in a string")
 	return 0
 }
 
@@ -312,6 +317,7 @@ func (l *locator) literalString() string {
 // multiline is a string in triple quotes. One or two quotes before the closing
 // three are part of it.
 func (l *locator) multiline(q string) {
+	from := l.line
 	for l.pos += 3; l.pos < len(l.src); l.pos++ {
 		switch c := l.src[l.pos]; {
 		case c == '\n':
@@ -326,7 +332,8 @@ func (l *locator) multiline(q string) {
 			return
 		}
 	}
-	l.stop("a string does not end")
+	l.line = from
+	l.stop("the string that begins here does not end")
 }
 
 // space skips blanks within a line.
@@ -393,7 +400,7 @@ func (l *locator) take(c byte) bool {
 // stop ends the reading; the first reason counts.
 func (l *locator) stop(why string) {
 	if l.fault == "" {
-		l.fault = why
+		l.fault, l.ended = why, l.pos >= len(l.src)
 		l.pos = min(l.pos, len(l.src))
 		l.src = l.src[:l.pos] // so that every loop ends
 	}

@@ -83,7 +83,7 @@ func TestLocateStops(t *testing.T) {
 		{"[a" + strings.Repeat(".a", 32) + "]", "f:1: a key has more than 32 parts", true},
 		{"a\n", "f:1: a key is followed by =", false},
 		{"\n\na = \n", "f:3: a value is expected here", false},
-		{"a = \"\"\"\n\n", "f:3: a string does not end", false},
+		{"a = \"\"\"\n\n", "f:1: the string that begins here does not end", false},
 		{"a = 1 2 ]", "f:1: the line should end here", false},
 	} {
 		_, fault, deep := locate("f", tt.src)
