@@ -18,7 +18,8 @@ type Director struct {
 	Host       *Host
 	Interfaces []string
 	Locals     []string // local-address blocks
-	BGP        bool     // announce to the router at both of its addresses
+	BGP        bool
+	Neighbors  []string // whom to announce to
 	RouterID   string
 	Password   string
 
@@ -83,9 +84,6 @@ connect_retry = "1s"
 socket = "{{.Socket}}"
 metrics = "127.0.0.1:9590"
 `))
-
-// Neighbors are the router's addresses on the front LAN.
-func (d *Director) Neighbors() []string { return []string{"10.1.0.1", "2001:db8:1::1"} }
 
 // Socket is where the director's command line finds it.
 func (d *Director) Socket() string { return d.Host.File("admin.sock") }

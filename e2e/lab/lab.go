@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -98,6 +97,18 @@ func (l *Lab) Hosts() []*Host {
 	return slices.DeleteFunc(slices.Clone(l.hosts), func(h *Host) bool { return h == l.fabric })
 }
 
+// Program returns the program last started on a host under that name, or nil.
+func (l *Lab) Program(h *Host, name string) *Process {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range slices.Backward(l.processes) {
+		if p.Host == h && p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
 // Namespace is the name by which `ip netns exec` knows the host.
 func (l *Lab) Namespace(h *Host) string { return l.prefix + h.Name }
 
@@ -119,13 +130,13 @@ func (l *Lab) Close() {
 	for _, c := range slices.Backward(closers) {
 		c()
 	}
-	// All at once, and politely first: one grace period for the whole lab.
+	// No time for farewells: nothing outlives the namespaces.
 	for _, p := range processes {
-		p.signal(syscall.SIGTERM)
+		p.expected.Store(true)
+		p.send(p.Pid, syscall.SIGKILL)
 	}
-	deadline := time.Now().Add(grace)
-	for _, p := range slices.Backward(processes) {
-		p.endBy(deadline)
+	for _, p := range processes {
+		<-p.ended
 	}
 	names := make([]string, len(hosts))
 	for i, h := range hosts {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// grace is how long a program may take to end before it is killed.
-const grace = 2 * time.Second
+// grace is how long Stop lets a program take to end before it kills it.
+const grace = 10 * time.Second
 
 // Process is a program running on a host.
 type Process struct {
@@ -156,8 +156,14 @@ func Look(name string) (string, error) {
 // Stop asks the program to end, and kills it if it has not within the grace
 // period.
 func (p *Process) Stop() {
-	p.signal(syscall.SIGTERM)
-	p.endBy(time.Now().Add(grace))
+	p.expected.Store(true)
+	p.send(p.Pid, syscall.SIGTERM)
+	p.send(-p.Pid, syscall.SIGCONT) // a frozen program cannot end
+	select {
+	case <-p.ended:
+	case <-time.After(grace):
+		p.Kill()
+	}
 }
 
 // Kill ends the program at once, as a crash would, and waits until it is gone.
@@ -226,21 +232,6 @@ func (p *Process) Log() string {
 func (p *Process) Tail(n int) string { return lastLines(p.Log(), n) }
 
 func (p *Process) String() string { return fmt.Sprintf("%s[%d] on %s", p.Name, p.Pid, p.Host.Name) }
-
-func (p *Process) signal(s syscall.Signal) {
-	p.expected.Store(true)
-	p.send(p.Pid, s)
-	p.send(-p.Pid, syscall.SIGCONT) // a frozen program cannot end
-}
-
-func (p *Process) endBy(deadline time.Time) {
-	select {
-	case <-p.ended:
-	case <-time.After(time.Until(deadline)):
-		p.send(p.Pid, syscall.SIGKILL)
-		<-p.ended
-	}
-}
 
 // send signals a pid, or a whole process group if negative, while the program
 // runs: afterwards the number may be somebody else's.

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,32 +13,40 @@ import (
 )
 
 // AddRoute adds a route in the words of `ip route add`: "PREFIX via GATEWAY",
-// where PREFIX may be "default".
+// where PREFIX may be "default"; "metric N" may follow.
 func (h *Host) AddRoute(words string) error { return h.changeRoute(words, h.net.RouteReplace) }
 
 // DelRoute removes what AddRoute added.
 func (h *Host) DelRoute(words string) error { return h.changeRoute(words, h.net.RouteDel) }
 
 func (h *Host) changeRoute(words string, change func(*netlink.Route) error) error {
+	r, err := parseRoute(words)
+	if err == nil {
+		err = change(r)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: route %q: %w", h.Name, words, err)
+	}
+	return nil
+}
+
+func parseRoute(words string) (*netlink.Route, error) {
 	var dst, via string
-	if _, err := fmt.Sscanf(words, "%s via %s", &dst, &via); err != nil {
-		return fmt.Errorf("%s: route %q: want PREFIX via GATEWAY", h.Name, words)
+	var metric int
+	if n, _ := fmt.Sscanf(words, "%s via %s metric %d", &dst, &via, &metric); n < 2 {
+		return nil, errors.New("want PREFIX via GATEWAY [metric N]")
 	}
 	gateway, err := netip.ParseAddr(via)
 	if err != nil {
-		return fmt.Errorf("%s: route %q: %w", h.Name, words, err)
+		return nil, err
 	}
 	prefix := netip.PrefixFrom(gateway, 0).Masked()
 	if dst != "default" {
 		if prefix, err = netip.ParsePrefix(dst); err != nil {
-			return fmt.Errorf("%s: route %q: %w", h.Name, words, err)
+			return nil, err
 		}
 	}
-	r := &netlink.Route{Dst: ipNet(prefix), Gw: gateway.AsSlice()}
-	if err := change(r); err != nil {
-		return fmt.Errorf("%s: route %q: %w", h.Name, words, err)
-	}
-	return nil
+	return &netlink.Route{Dst: ipNet(prefix), Gw: gateway.AsSlice(), Priority: metric}, nil
 }
 
 // Route is one destination of a host's main table.

@@ -23,6 +23,7 @@ type Seen struct {
 	Code     int  // ICMP code
 	Fragment bool // any piece of a fragmented packet
 	Length   int  // of the payload of TCP and UDP
+	Seq, Ack uint32
 }
 
 func (s Seen) String() string {
@@ -60,6 +61,7 @@ func (f CapturedFrame) Decode() Seen {
 			s.Fragment = true
 		case *layers.TCP:
 			s.Protocol, s.Flags, s.Length = "tcp", tcpFlags(l), len(l.Payload)
+			s.Seq, s.Ack = l.Seq, l.Ack
 			srcPort, dstPort = uint16(l.SrcPort), uint16(l.DstPort)
 		case *layers.UDP:
 			s.Protocol, s.Length = "udp", len(l.Payload)

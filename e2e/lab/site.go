@@ -31,6 +31,7 @@ type Options struct {
 	Directors int
 	Servers   int
 	Clients   int
+	Extra     []Machine // more machines, in any of the site's LANs
 }
 
 // Site is the usual layout:
@@ -182,7 +183,7 @@ func (o *Options) layout() Layout {
 			Routes: []string{"default via 10.3.0.1", "default via 2001:db8:3::1"},
 		})
 	}
-	return layout
+	return append(layout, o.Extra...)
 }
 
 // director describes the i-th director, counted from 1.
@@ -192,6 +193,7 @@ func (o *Options) director(h *Host, i int) *Director {
 		Interfaces: []string{"eth0"},
 		Locals:     in("10.3.0.%d/28", "2001:db8:3::%x/124", 128+16*(i-1)),
 		BGP:        o.Router != "",
+		Neighbors:  []string{"10.1.0.1", "2001:db8:1::1"},
 		RouterID:   fmt.Sprintf("10.1.0.%d", 10+i),
 		Password:   o.Password,
 	}

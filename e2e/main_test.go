@@ -1,0 +1,48 @@
+// Package e2e tells stories: a client, a router, directors and servers as real
+// programs in network namespaces, and what they see of each other. A story
+// knows fleetlb only as an operator does, by its files, signals and commands.
+//
+// Stories that need the same site share one, and each begins by giving the
+// director the services it is about.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"fleetlb/e2e/lab"
+)
+
+func TestMain(m *testing.M) {
+	lab.Main()
+	os.Exit(run(m))
+}
+
+// run builds what is tested, so that a stale binary proves nothing.
+func run(m *testing.M) int {
+	if os.Geteuid() == 0 && os.Getenv(lab.BinEnv) == "" {
+		dir, err := os.MkdirTemp("", "fleetlb-bin-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		build := exec.Command("go", "build", "-o", dir+"/", "fleetlb/cmd/...")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: build:", err)
+			return 1
+		}
+		demo := exec.Command("go", "build", "-o", dir+"/fleetlb-demo", "fleetlb/e2e/demo")
+		demo.Env, demo.Stderr = build.Env, os.Stderr
+		if err := demo.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: build:", err)
+			return 1
+		}
+		os.Setenv(lab.BinEnv, dir)
+	}
+	return m.Run()
+}

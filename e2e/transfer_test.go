@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fleetlb/e2e/lab"
+)
+
+// Real clients reach real servers through a VIP that a real router learned, and
+// what arrives is what was sent: with the frames that offloads make and with
+// those that wires carry.
+func TestTransfer(t *testing.T) {
+	for _, router := range []string{"bird", "frr"} {
+		t.Run(router, func(t *testing.T) { transfer(t, router) })
+	}
+}
+
+const bulk = 100 << 20
+
+func transfer(t *testing.T, router string) {
+	var services []service
+	for family, vip := range map[string]string{"4": "203.0.113.10", "6": "2001:db8:f::10"} {
+		services = append(services,
+			service{name: "nginx" + family, vip: vip, port: lab.NginxPort},
+			service{name: "upload" + family, vip: vip, port: lab.HTTPPort},
+			service{name: "haproxy" + family, vip: vip, port: lab.HAProxyPort},
+			service{name: "proxied" + family, vip: vip, port: lab.HAProxyTCPPort},
+			service{name: "iperf" + family, vip: vip, port: lab.IperfPort},
+			service{name: "iperf-udp" + family, vip: vip, port: lab.IperfPort, protocol: "udp"},
+		)
+	}
+	s := open(t, lab.Options{Router: router, Servers: 1}, services...)
+	server := s.Servers[0]
+	for _, start := range []func() (*lab.Process, error){server.Nginx, server.HAProxy, server.ServeIperf} {
+		if _, err := start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(server.File("files"), "noise")
+	want := writeNoise(t, file, 1, bulk)
+	resets, err := s.lb.WatchResets()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, offloads := range []bool{true, false} {
+		if err := s.SetOffloads(offloads); err != nil {
+			t.Fatal(err)
+		}
+		for family, vip := range s.families() {
+			t.Run(fmt.Sprintf("%s offloads %v", family, onOff(offloads)), func(t *testing.T) {
+				started := time.Now()
+				got := s.client.File("download")
+				if _, err := s.client.Run(t.Context(), "curl", "-sSf", "-m", "60", "-o", got, url(vip, lab.NginxPort)+"noise"); err != nil {
+					t.Error(err)
+				} else if hash := hashFile(t, got); hash != want {
+					t.Errorf("100 MB down: hash %s, want %s", hash, want)
+				}
+				os.Remove(got)
+				down := time.Since(started)
+
+				started = time.Now()
+				out, err := s.client.Run(t.Context(), "curl", "-sSf", "-m", "60", "-T", file, url(vip, lab.HTTPPort)+"hash")
+				if hash := strings.TrimSpace(out); err != nil || hash != want {
+					t.Errorf("100 MB up: hash %s, want %s: %v", hash, want, err)
+				}
+				t.Logf("100 MB: %v down, %v up", down.Round(time.Millisecond), time.Since(started).Round(time.Millisecond))
+
+				for _, port := range []int{lab.NginxPort, lab.HTTPPort, lab.HAProxyPort, lab.HAProxyTCPPort} {
+					if name, err := s.client.Ask(t.Context(), url(vip, port)); err != nil || name != "server1" {
+						t.Errorf("port %d: server %q: %v", port, name, err)
+					}
+				}
+				for _, direction := range [][]string{nil, {"-R"}} {
+					r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, direction...)
+					if err != nil || r.Mbps < 10 {
+						t.Errorf("iperf3 %v: %+v: %v", direction, r, err)
+					}
+					t.Logf("iperf3 %v: %.0f Mbit/s", direction, r.Mbps)
+				}
+				r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, "-u", "-b", "20M")
+				if err != nil || r.LostPercent > 1 {
+					t.Errorf("iperf3 -u: %+v: %v", r, err)
+				}
+				w, err := s.client.Wrk(t.Context(), url(vip, lab.NginxPort), 20, time.Second)
+				if err != nil || w.Errors != "" || w.Requests < 100 {
+					t.Errorf("wrk: %+v: %v", w, err)
+				}
+				t.Logf("wrk: %.0f requests/s", w.PerSecond)
+			})
+		}
+	}
+
+	t.Run("servers see only local addresses", func(t *testing.T) {
+		lines, err := server.AccessLog()
+		if err != nil || len(lines) < 100 {
+			t.Fatalf("%d lines in the access log: %v", len(lines), err)
+		}
+		for _, line := range lines {
+			peer, _, _ := strings.Cut(line, " ")
+			if peer != "127.0.0.1" && !local(peer, s.lb.Locals) {
+				t.Fatalf("nginx was asked by %s: %s", peer, line)
+			}
+		}
+	})
+	t.Run("no reset begins at the director", func(t *testing.T) {
+		born, err := resets.Born()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, r := range born {
+			t.Error(r)
+		}
+	})
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// writeNoise fills a file and returns its hash.
+func writeNoise(t *testing.T, path string, seed uint64, n int64) string {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	hash, err := lab.Hash(io.TeeReader(lab.Noise(seed, n), f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+func hashFile(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	hash, err := lab.Hash(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
