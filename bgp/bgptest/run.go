@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// retry is how soon a route that could not be installed is tried again: its
-// next hop may have come up since.
+// retry is how soon a route that could not be installed, or that the kernel has
+// removed, is tried again: its next hop may have come up since.
 const retry = time.Second
 
 // Run is a peer in this process until ctx or the commands end. Commands, if
@@ -67,6 +67,9 @@ func Run(ctx context.Context, c Config, commands io.Reader, reports io.Writer) e
 			return nil
 		case <-s.news:
 		case <-again.C:
+			if err := table.audit(); err != nil {
+				return fmt.Errorf("bgptest: %w", err)
+			}
 		case line := <-lines:
 			fault = ""
 			if err := s.obey(line); err != nil {

@@ -28,19 +28,52 @@ func newTable() (*table, error) {
 		return nil, fmt.Errorf("routing table: %w", err)
 	}
 	t := &table{handle: h, installed: make(map[netip.Prefix][]netip.Addr)}
-	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		old := &netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_BGP}
-		routes, err := h.RouteListFiltered(family, old, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
-		if err != nil {
-			return nil, fmt.Errorf("routing table: list: %w", err)
-		}
-		for _, r := range routes {
-			if err := h.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
-				return nil, fmt.Errorf("routing table: delete %v: %w", r.Dst, err)
-			}
+	routes, err := t.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range routes {
+		if err := h.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+			return nil, fmt.Errorf("routing table: delete %v: %w", r.Dst, err)
 		}
 	}
 	return t, nil
+}
+
+// list returns the routes of protocol "bgp".
+func (t *table) list() ([]netlink.Route, error) {
+	var all []netlink.Route
+	ours := &netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_BGP}
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		routes, err := t.handle.RouteListFiltered(family, ours, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+		if err != nil {
+			return nil, fmt.Errorf("routing table: list: %w", err)
+		}
+		all = append(all, routes...)
+	}
+	return all, nil
+}
+
+// audit forgets routes that the kernel has removed or cut, as it does when an
+// interface goes down, so that set installs them again.
+func (t *table) audit() error {
+	if t == nil {
+		return nil
+	}
+	routes, err := t.list()
+	if err != nil {
+		return err
+	}
+	hops := make(map[string]int, len(routes))
+	for _, r := range routes {
+		hops[r.Dst.String()] = max(1, len(r.MultiPath))
+	}
+	for p, installed := range t.installed {
+		if hops[p.String()] != len(installed) {
+			delete(t.installed, p)
+		}
+	}
+	return nil
 }
 
 // close removes what was installed.
