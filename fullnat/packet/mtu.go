@@ -22,7 +22,7 @@ func (p *Packet) RaiseMTU() {
 		return
 	}
 	old := binary.BigEndian.Uint16(h[at:])
-	if old >= floor || old == 0 { // 0: from a router older than RFC 1191
+	if old >= floor || old == 0 && !p.V6 { // 0: from a router older than RFC 1191
 		return
 	}
 	binary.BigEndian.PutUint16(h[at:], floor)
