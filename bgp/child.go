@@ -71,6 +71,9 @@ func speak() int {
 		if generation == 0 {
 			continue // nothing to tell yet
 		}
+		if err := s.revive(); err != nil {
+			problem = err.Error()
+		}
 		s.agree()
 		neighbors, settled, log := j.read()
 		r := report{Version: wireVersion, Generation: generation, Settled: settled && problem == "",

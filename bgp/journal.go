@@ -35,9 +35,13 @@ type talk struct {
 	agreed  map[bool]bool         // by Is4: families the neighbour takes; nil: not asked yet
 	status  NeighborStatus
 	detail  string                // what GoBGP found wrong, if it said so before it gave up
+	lapsed  bool                  // just now, after a steady session
 	wire    map[netip.Prefix]bool // written and not withdrawn since
 	due     map[netip.Prefix]bool // handed to GoBGP and not written yet
 }
+
+// steady is how long a session lasts that is worth having back at once.
+const steady = 3 * time.Second
 
 const maxLog = 64 // lines between two reports; a neighbour can cause any number
 
@@ -97,6 +101,20 @@ func (j *journal) resending(a netip.Addr) {
 	if t := j.talks[a]; t != nil && t.status.State == Established {
 		maps.Copy(t.due, j.desired)
 	}
+}
+
+// lapsed lists neighbours whose session has ended since the last call, after it
+// had been steady.
+func (j *journal) lapsed() (list []netip.Addr) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for a, t := range j.talks {
+		if t.lapsed && t.status.State == Idle {
+			list = append(list, a)
+		}
+		t.lapsed = false
+	}
+	return list
 }
 
 // unasked lists established neighbours whose families are not known yet.
@@ -185,7 +203,7 @@ func (j *journal) Debug(msg string, f log.Fields) {
 // moved follows the session's state. GoBGP has one state for trying to connect
 // and waiting to be connected to.
 func (t *talk) moved(old, now, reason string) {
-	was := t.status.State
+	was, since := t.status.State, t.status.Since
 	t.status.State = State(strings.ToLower(strings.TrimPrefix(now, "BGP_FSM_")))
 	if t.status.State == Active && !t.passive {
 		t.status.State = Connect
@@ -196,6 +214,7 @@ func (t *talk) moved(old, now, reason string) {
 		clear(t.due)
 		t.agreed = nil
 	}
+	t.lapsed = was == Established && time.Since(since) > steady
 	if t.status.State == Idle {
 		if t.detail != "" && (reason == "invalid-msg" || strings.HasPrefix(reason, "notification-sent")) {
 			reason = "sent notification: " + t.detail

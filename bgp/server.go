@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
@@ -200,6 +201,27 @@ func (s *server) add(n *Neighbor) error {
 	}
 	s.journal.add(n)
 	return s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: s.newPeer(n)})
+}
+
+// revive gives a neighbour whose steady session has just ended a new one at
+// once. GoBGP by itself would stay idle for five seconds, whatever it is told,
+// and refuse the router's own attempts meanwhile.
+func (s *server) revive() error {
+	var errs []error
+	for _, a := range s.journal.lapsed() {
+		i := slices.IndexFunc(s.config.Neighbors, func(n Neighbor) bool { return n.Address == a })
+		if i < 0 {
+			continue
+		}
+		err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: a.String()})
+		if err == nil {
+			err = s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: s.newPeer(&s.config.Neighbors[i])})
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("neighbor %v: revive: %w", a, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // remove ends n's session and forgets it.

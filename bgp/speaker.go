@@ -57,7 +57,7 @@ func Start(ctx context.Context, c Config, o Options) (*Speaker, error) {
 		generation: 1,
 		progress:   make(chan struct{}),
 	}
-	s.forget("starting")
+	s.forget("")
 	started := make(chan error)
 	go s.supervise(ctx, started)
 	if err := <-started; err != nil {
@@ -218,7 +218,8 @@ func (s *Speaker) tell(before, now []NeighborStatus) {
 	}
 }
 
-// forget notes that no session is left. Callers do not hold mu.
+// forget notes that no session is left, and why if there were any. Callers do
+// not hold mu.
 func (s *Speaker) forget(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,7 +227,11 @@ func (s *Speaker) forget(why string) {
 	var lost []NeighborStatus
 	for i := range s.config.Neighbors {
 		n := &s.config.Neighbors[i]
-		lost = append(lost, NeighborStatus{Address: n.Address, ASN: n.ASN, State: Idle, Since: now, LastError: why, LastErrorAt: now})
+		l := NeighborStatus{Address: n.Address, ASN: n.ASN, State: Idle, Since: now}
+		if why != "" {
+			l.LastError, l.LastErrorAt = why, now
+		}
+		lost = append(lost, l)
 	}
 	sortNeighbors(lost)
 	s.neighbors = lost

@@ -155,7 +155,7 @@ func TestFlushDoesNotWaitForTheDead(t *testing.T) {
 	if err := s.Flush(within(t, 30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, s, "a reason why not", func() bool { return s.Neighbors()[0].LastError != "starting" })
+	until(t, s, "a reason why not", func() bool { return s.Neighbors()[0].LastError != "" })
 	if n := s.Neighbors()[0]; n.State != bgp.Connect || n.LastError != "connect: connection refused" {
 		t.Errorf("state %s, last error %q", n.State, n.LastError)
 	}
@@ -176,6 +176,10 @@ func TestStatus(t *testing.T) {
 	if up := n.Uptime(time.Now()); up <= 0 || up > time.Minute {
 		t.Errorf("uptime %v", up)
 	}
+	for n.Uptime(time.Now()) < 4*time.Second { // a steady session, which comes back sooner
+		time.Sleep(100 * time.Millisecond)
+	}
+	from := time.Now()
 	if err := peer.Reset(ctx, p.director); err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +188,9 @@ func TestStatus(t *testing.T) {
 		t.Errorf("after a reset by the router: last error %q, %d announced", n.LastError, n.Announced)
 	}
 	until(t, s, "up again", func() bool { return established(s, p.router) })
+	if took := time.Since(from); took > 4500*time.Millisecond {
+		t.Errorf("up again %v after a reset", took)
+	}
 	if _, err := peer.WaitRoute(ctx, vip4, 1); err != nil {
 		t.Error(err)
 	}
@@ -225,7 +232,7 @@ func TestSessionOptions(t *testing.T) {
 			s := start(t, config(n))
 			announce(t, s, bgp.Route{Prefix: vip4})
 			if !tt.up {
-				until(t, s, "a reason why not", func() bool { return s.Neighbors()[0].LastError != "starting" })
+				until(t, s, "a reason why not", func() bool { return s.Neighbors()[0].LastError != "" })
 				if st := s.Neighbors()[0]; st.State == bgp.Established || st.LastError == "" || len(peer.State().Routes) > 0 {
 					t.Errorf("neighbor %+v, router knows %v", st, peer.State().Routes)
 				}
