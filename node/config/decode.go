@@ -334,7 +334,7 @@ func (l *loader) fresh(into reflect.Value, table map[string]any) {
 		case v == l.check: // the service's own
 			*v = defaultCheck(word("type", v.Type))
 		case l.check != nil: // a server's: begins as the service's, decoded before
-			*v = l.check.overriding(word("type", l.check.Type))
+			*v = l.check.overriding(word("type", l.check.Type), table)
 		}
 	}
 }

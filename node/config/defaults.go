@@ -93,16 +93,26 @@ func defaultCheck(typ string) Check {
 	return c
 }
 
-// overriding is what a server's own check begins as: the service's. When it is
-// of another type, only when and how often carries over.
-func (c Check) overriding(typ string) Check {
-	if typ == c.Type {
-		return c
+// overriding is what a server's own check, which says what is in table, begins
+// as: the service's. When it is of another type, only when and how often carries
+// over.
+func (c Check) overriding(typ string, table map[string]any) Check {
+	if typ != c.Type {
+		d := defaultCheck(typ)
+		if c.Type != "none" && typ != "none" {
+			d.Interval, d.Timeout, d.Fall, d.Rise = c.Interval, c.Timeout, c.Fall, c.Rise
+			d.FlapCount, d.FlapWindow, d.FlapHold = c.FlapCount, c.FlapWindow, c.FlapHold
+		}
+		return d
 	}
-	d := defaultCheck(typ)
-	if c.Type != "none" && typ != "none" {
-		d.Interval, d.Timeout, d.Fall, d.Rise = c.Interval, c.Timeout, c.Fall, c.Rise
-		d.FlapCount, d.FlapWindow, d.FlapHold = c.FlapCount, c.FlapWindow, c.FlapHold
+	// Two spellings of one thing replace each other.
+	for key, other := range map[string]*string{
+		"payload": &c.PayloadHex, "payload_hex": &c.Payload,
+		"expect": &c.ExpectHex, "expect_hex": &c.Expect,
+	} {
+		if _, said := table[key]; said {
+			*other = ""
+		}
 	}
-	return d
+	return c
 }

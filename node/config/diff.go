@@ -71,11 +71,11 @@ func (d *differ) table(where string, old, new reflect.Value, oldPick, newPick st
 	for i := range fields {
 		f := &fields[i]
 		a, b := old.Field(f.index), new.Field(f.index)
-		if where == "" && f.key == "include" || !f.exists(oldPick) && !f.exists(newPick) {
-			continue
+		if where == "" && f.key == "include" || !f.exists(newPick) {
+			continue // of what goes with the governing word, the word tells
 		}
 		if element(a.Type()) == nil {
-			d.value(where, f, a, b, f.exists(oldPick), f.exists(newPick))
+			d.value(where, f, a, b, f.exists(oldPick))
 			continue
 		}
 		d.tables(where, f, a, b, oldPick, newPick)
@@ -83,22 +83,28 @@ func (d *differ) table(where string, old, new reflect.Value, oldPick, newPick st
 	d.secrets(where, old, new)
 }
 
-// value compares what stands behind one key.
-func (d *differ) value(where string, f *field, old, new reflect.Value, had, has bool) {
-	if had && has && reflect.DeepEqual(old.Interface(), new.Interface()) {
+// value compares what stands behind one key, which old may not have had.
+func (d *differ) value(where string, f *field, old, new reflect.Value, had bool) {
+	if had && reflect.DeepEqual(old.Interface(), new.Interface()) {
 		return
 	}
-	d.changes = append(d.changes, Change{where, f.key, said(old, had), said(new, has), f.restart})
+	was := "none"
+	if had {
+		was = said(old)
+	}
+	d.changes = append(d.changes, Change{where, f.key, was, said(new), f.restart})
 }
 
 // said is a value in operator words.
-func said(v reflect.Value, exists bool) string {
-	if exists {
-		if text, ok := inline(v); ok {
-			return text
-		}
+func said(v reflect.Value) string {
+	text, ok := inline(v)
+	if !ok {
+		return "none"
 	}
-	return "none"
+	if l, isLeaf := leaves[v.Type()]; isLeaf {
+		return l.text(v.Interface())
+	}
+	return text
 }
 
 func (d *differ) secrets(where string, old, new reflect.Value) {
