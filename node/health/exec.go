@@ -86,7 +86,7 @@ func environment(t *Target) []string {
 	}, t.Check.Env...)
 }
 
-// result waits for the exit, at most until ctx is done.
+// result waits for the exit, at most until ctx is due or done.
 func (p *process) result(ctx context.Context, t *Target) error {
 	defer p.killWith(ctx)()
 	deadline, _ := ctx.Deadline()
@@ -103,9 +103,12 @@ func (p *process) result(ctx context.Context, t *Target) error {
 		if n > 0 && fds[0].Revents != 0 {
 			p.killGroup() // while the unreaped leader still keeps its number
 			p.reaped = true
-			return p.verdict(p.cmd.Wait())
+			err := p.cmd.Wait()
+			if ctx.Err() == nil { // else we ended it
+				return p.verdict(err)
+			}
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || !time.Now().Before(deadline) {
 			return fmt.Errorf("exec: no result within %v", t.Check.Timeout)
 		}
 	}

@@ -25,7 +25,7 @@ func tryHTTP(ctx context.Context, t *Target) (hangUp func(), err error) {
 		return nil, err
 	}
 	hangUp = func() { goodbye(ctx, conn) }
-	stream := conn
+	var stream net.Conn = conn
 	if t.Check.Type == "https" {
 		secure, err := encrypt(conn, t)
 		if err != nil {

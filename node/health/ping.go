@@ -26,7 +26,7 @@ func tryPing(ctx context.Context, t *Target) error {
 		return fmt.Errorf("ping: %w", err)
 	}
 	defer s.Close()
-	until(ctx, s)
+	defer until(ctx, s)()
 	request := s.request()
 	if _, err := s.Write(request); err != nil {
 		return failed("ping", t, err)

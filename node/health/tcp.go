@@ -59,10 +59,9 @@ const (
 // goodbye closes a connection in order: our FIN, then whatever the server still
 // has to say up to its FIN. Closing with unread data would answer it with a
 // reset. A server that keeps talking, or never closes, is left after a moment.
-func goodbye(ctx context.Context, conn net.Conn) {
+func goodbye(ctx context.Context, conn *link) {
 	defer conn.Close()
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok || ctx.Err() != nil || tcp.CloseWrite() != nil {
+	if ctx.Err() != nil || conn.Conn.(*net.TCPConn).CloseWrite() != nil {
 		return
 	}
 	conn.SetReadDeadline(time.Now().Add(byeWait))

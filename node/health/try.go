@@ -39,8 +39,19 @@ func try(ctx context.Context, t *Target) (hangUp func(), err error) {
 	return nil, fmt.Errorf("there is no check of type %q", t.Check.Type)
 }
 
-// dial connects to the server. Reads and writes on the connection end with ctx.
-func dial(ctx context.Context, network string, t *Target) (net.Conn, error) {
+// A link is a connection to a server, for one check. I/O on it ends with the
+// check's context.
+type link struct {
+	net.Conn
+	stop func() bool // forgets the context
+}
+
+func (l *link) Close() error {
+	l.stop()
+	return l.Conn.Close()
+}
+
+func dial(ctx context.Context, network string, t *Target) (*link, error) {
 	d := net.Dialer{KeepAlive: -1}
 	if src := t.Check.Source; src.IsValid() {
 		switch network {
@@ -54,20 +65,15 @@ func dial(ctx context.Context, network string, t *Target) (net.Conn, error) {
 	if err != nil {
 		return nil, failed("connect", t, err)
 	}
-	until(ctx, conn)
-	return conn, nil
+	return &link{conn, until(ctx, conn)}, nil
 }
 
-// until makes I/O on c end with ctx: at its deadline, or when it is cancelled.
-func until(ctx context.Context, c interface{ SetDeadline(time.Time) error }) {
-	if deadline, ok := ctx.Deadline(); ok {
-		c.SetDeadline(deadline)
-	}
-	context.AfterFunc(ctx, func() {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			c.SetDeadline(time.Unix(1, 0))
-		}
-	})
+// until makes I/O on c end with ctx, at its deadline or when it is cancelled,
+// until stop is called.
+func until(ctx context.Context, c interface{ SetDeadline(time.Time) error }) (stop func() bool) {
+	deadline, _ := ctx.Deadline()
+	c.SetDeadline(deadline)
+	return context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 }
 
 // failed gives err, which stopped operation, the words an operator uses.

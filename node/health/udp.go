@@ -20,16 +20,14 @@ func tryUDP(ctx context.Context, t *Target) error {
 		return failed("send", t, err)
 	}
 	answer := make([]byte, 64<<10) // no datagram is longer
-	for {
-		n, err := conn.Read(answer)
-		switch {
-		case err != nil && t.Check.Expect == "" && timedOut(err) && ctx.Err() != context.Canceled:
-			return nil
-		case err != nil:
-			return failed("answer", t, err)
-		case t.Check.Expect == "" || strings.Contains(string(answer[:n]), t.Check.Expect):
-			return nil
-		}
-		return fmt.Errorf("answer lacks %q", t.Check.Expect)
+	n, err := conn.Read(answer)
+	switch {
+	case err != nil && t.Check.Expect == "" && timedOut(err) && ctx.Err() == nil:
+		return nil
+	case err != nil:
+		return failed("answer", t, err)
+	case t.Check.Expect == "" || strings.Contains(string(answer[:n]), t.Check.Expect):
+		return nil
 	}
+	return fmt.Errorf("answer lacks %q", t.Check.Expect)
 }

@@ -33,15 +33,23 @@ func (m *Monitor) watch(w *watch) {
 // check runs one check and records its result before it takes leave of the
 // server, which can take a moment that is no part of the result.
 func (m *Monitor) check(w *watch) {
-	ctx, cancel := context.WithTimeout(w.ctx, w.target.Check.Timeout)
-	defer cancel()
 	began := time.Now()
-	hangUp, err := m.try(ctx, &w.target)
+	hangUp, err := m.try(due{w.ctx, began.Add(w.target.Check.Timeout)}, &w.target)
 	m.record(w, err, time.Since(began))
 	if hangUp != nil {
 		hangUp()
 	}
 }
+
+// due is a context that knows its deadline and leaves it to sockets to keep it.
+// One of context's own would borrow two goroutines when it fires, for each
+// server that hangs.
+type due struct {
+	context.Context
+	deadline time.Time
+}
+
+func (d due) Deadline() (time.Time, bool) { return d.deadline, true }
 
 // record enters a result and tells the world if the verdict changed.
 func (m *Monitor) record(w *watch, err error, took time.Duration) {
