@@ -60,13 +60,19 @@ func newPair() pair {
 	return pair{netip.AddrFrom4([4]byte{127, p, n, 1}), netip.AddrFrom4([4]byte{127, p, n, 2}), 1790}
 }
 
+// newPair6 is a pair that talks IPv6. There is one IPv6 loopback address, so
+// only the port is its own.
+func newPair6() pair {
+	return pair{netip.IPv6Loopback(), netip.IPv6Loopback(), 20000 + uint16(os.Getpid()%200)*100 + uint16(pairs.Add(1)%100)}
+}
+
 // start starts a peer at the router's address that lets the director connect.
 // Its ASN may be given.
 func (p pair) start(t *testing.T, n bgptest.Neighbor, asn ...uint32) *bgptest.Peer {
 	t.Helper()
-	n.Prefix, n.ASN = netip.PrefixFrom(p.director, 32), ourASN
+	n.Prefix, n.ASN = netip.PrefixFrom(p.director, p.director.BitLen()), ourASN
 	peer, err := bgptest.Start(bgptest.Config{
-		ASN: append(asn, theirASN)[0], RouterID: p.router, Listen: []netip.Addr{p.router}, Port: p.port,
+		ASN: append(asn, theirASN)[0], RouterID: netip.MustParseAddr("192.0.2.254"), Listen: []netip.Addr{p.router}, Port: p.port,
 		Neighbors: []bgptest.Neighbor{n},
 	}, nil)
 	if err != nil {

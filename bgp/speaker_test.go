@@ -1,13 +1,13 @@
 package bgp_test
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"net/netip"
 
 	"fleetlb/bgp"
 	"fleetlb/bgp/bgptest"
@@ -44,20 +44,31 @@ func TestRoutesArriveAsTold(t *testing.T) {
 		{"an IPv6 prefix over IPv4, with its next hop", bgp.Route{Prefix: vip6, Communities: []string{"65001:6"}},
 			func(n *bgp.Neighbor) { n.NextHop6 = netip.MustParseAddr("2001:db8:1::2") },
 			bgptest.Route{Path: []uint32{ourASN}, NextHop: netip.MustParseAddr("2001:db8:1::2"), Communities: []string{"65001:6"}}},
+		{"an IPv6 prefix over IPv6", bgp.Route{Prefix: vip6, MED: 1}, func(*bgp.Neighbor) {},
+			bgptest.Route{Path: []uint32{ourASN}, MED: ptr[uint32](1)}},
+		{"an IPv4 prefix over IPv6, with its next hop", plain, func(n *bgp.Neighbor) { n.NextHop4 = netip.MustParseAddr("192.0.2.2") },
+			bgptest.Route{Path: []uint32{ourASN}, NextHop: netip.MustParseAddr("192.0.2.2")}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair()
+			if strings.Contains(tt.name, "over IPv6") {
+				p = newPair6()
+			}
 			n := p.neighbor()
 			tt.neighbor(&n)
 			peer := p.start(t, bgptest.Neighbor{}, n.ASN)
 			s := start(t, config(n))
 			announce(t, s, tt.route)
 
-			got, err := peer.WaitRoute(within(t, 30*time.Second), tt.route.Prefix, 1)
+			ctx := within(t, 30*time.Second)
+			got, err := peer.WaitRoute(ctx, tt.route.Prefix, 1)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if err := s.Flush(ctx); err != nil {
+				t.Errorf("flush: %v; neighbor %+v", err, s.Neighbors()[0])
 			}
 			tt.want.Prefix, tt.want.From = tt.route.Prefix, p.director
 			if !tt.want.NextHop.IsValid() {
@@ -67,6 +78,24 @@ func TestRoutesArriveAsTold(t *testing.T) {
 				t.Errorf("the router learned (-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// A family without a next hop is not announced, and not waited for.
+func TestOtherFamilyStaysHome(t *testing.T) {
+	p := newPair()
+	peer := p.start(t, bgptest.Neighbor{})
+	s := start(t, config(p.neighbor()))
+	announce(t, s, bgp.Route{Prefix: vip6}, bgp.Route{Prefix: vip4})
+	ctx := within(t, 30*time.Second)
+	if _, err := peer.WaitRoute(ctx, vip4, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Flush(ctx); err != nil {
+		t.Error(err)
+	}
+	if got := peer.State().Routes; len(got) != 1 {
+		t.Errorf("the router knows %v", got)
 	}
 }
 
@@ -176,9 +205,7 @@ func TestStatus(t *testing.T) {
 	if up := n.Uptime(time.Now()); up <= 0 || up > time.Minute {
 		t.Errorf("uptime %v", up)
 	}
-	for n.Uptime(time.Now()) < 4*time.Second { // a steady session, which comes back sooner
-		time.Sleep(100 * time.Millisecond)
-	}
+	<-time.After(time.Until(n.Since.Add(4 * time.Second))) // a steady session comes back sooner
 	from := time.Now()
 	if err := peer.Reset(ctx, p.director); err != nil {
 		t.Fatal(err)
