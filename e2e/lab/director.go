@@ -23,9 +23,10 @@ type Director struct {
 	RouterID   string
 	Password   string
 
-	// Node and Services are TOML: lines for the [node] table, and the services.
-	// They take effect with the next Write.
+	// TOML: lines for the [node] and [fullnat] tables, and the services. They
+	// take effect with the next Write.
 	Node     string
+	Fullnat  string
 	Services string
 
 	Process *Process
@@ -68,7 +69,7 @@ interfaces = {{list .Interfaces}}
 {{.Node}}
 [fullnat]
 local_addresses = {{list .Locals}}
-{{if .BGP}}
+{{.Fullnat}}{{if .BGP}}
 [bgp]
 asn = 65001
 router_id = "{{.RouterID}}"
