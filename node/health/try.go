@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds on what a check reads of an answer. A server that says more than this
@@ -54,6 +56,7 @@ func (l *link) Close() error {
 func dial(ctx context.Context, network string, t *Target) (*link, error) {
 	d := net.Dialer{KeepAlive: -1}
 	if src := t.Check.Source; src.IsValid() {
+		d.Control = bindLate
 		switch network {
 		case "udp":
 			d.LocalAddr = &net.UDPAddr{IP: src.AsSlice(), Zone: src.Zone()}
@@ -66,6 +69,14 @@ func dial(ctx context.Context, network string, t *Target) (*link, error) {
 		return nil, failed("connect", t, err)
 	}
 	return &link{conn, until(ctx, conn)}, nil
+}
+
+// bindLate lets the port be chosen when connecting, so that one port serves many
+// destinations although the source address is bound before.
+func bindLate(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // no harm if it cannot
+	})
 }
 
 // until makes I/O on c end with ctx, at its deadline or when it is cancelled,
