@@ -1,0 +1,41 @@
+package session
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math/bits"
+
+	"fleetlb/fullnat/packet"
+)
+
+// A hashKey makes the index's hash unpredictable: whoever may choose client
+// addresses and ports must not be able to aim them all at one bucket.
+type hashKey [6]uint64
+
+func newHashKey() (k hashKey) {
+	var b [8 * len(k)]byte
+	rand.Read(b[:]) // never fails
+	for i := range k {
+		k[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return k
+}
+
+// hash folds 64×64→128-bit products, as wyhash does: five words in three
+// multiplications, two of which do not wait for each other. The seeded hashes
+// of hash/maphash need twice the time for a Tuple.
+func (k *hashKey) hash(t *packet.Tuple) uint64 {
+	src := fold(
+		binary.LittleEndian.Uint64(t.Src[:8])^k[0],
+		binary.LittleEndian.Uint64(t.Src[8:])^k[1])
+	dst := fold(
+		binary.LittleEndian.Uint64(t.Dst[:8])^k[2],
+		binary.LittleEndian.Uint64(t.Dst[8:])^k[3])
+	rest := uint64(t.SrcPort)<<32 | uint64(t.DstPort)<<16 | uint64(t.Protocol)
+	return fold(src^dst^k[4], rest^k[5])
+}
+
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
+}

@@ -1,0 +1,119 @@
+package session
+
+import (
+	"iter"
+
+	"fleetlb/fullnat/packet"
+)
+
+// Mode is how a service's packets reach its servers, and with it which faces
+// its sessions have.
+type Mode uint8
+
+const (
+	FULLNAT Mode = 1 + iota // outbound face: server → local
+	NAT                     // outbound face: server → client
+	DR                      // no outbound face
+	TUN                     // no outbound face
+)
+
+// oneWay says whether only the client's packets pass the director.
+func (m Mode) oneWay() bool { return m == DR || m == TUN }
+
+// A PathID names a [Path] of one table. The zero PathID names none.
+type PathID uint32
+
+// A PathKey is what tells one path from another.
+type PathKey struct {
+	VIP, Server         packet.Addr
+	VIPPort, ServerPort uint16
+	Protocol            uint8
+	Mode                Mode
+}
+
+// A Path is what all sessions of one service with one server share. It is kept
+// for as long as it is live or a session uses it, so sessions outlive the
+// snapshot that opened them.
+type Path struct {
+	PathKey // never changes
+
+	Active   uint32 // sessions in syn_sent, syn_recv or established
+	Inactive uint32 // all others; UDP sessions are, as in IPVS
+
+	Timeouts uint16 // which of the table's timeouts apply: see SetTimeouts
+
+	// The rest is the worker's.
+
+	Live             bool // the newest snapshot has this path
+	Flags            uint8
+	Hop              uint16 // next hop towards the server
+	MSS              uint16
+	Service, Ordinal uint32 // where the newest snapshot has it
+
+	Connections           uint64
+	PacketsIn, PacketsOut uint64
+	BytesIn, BytesOut     uint64
+
+	endpoint *endpoint // of the server; FULLNAT only
+}
+
+// Sessions is how many sessions use the path.
+func (p *Path) Sessions() int { return int(p.Active) + int(p.Inactive) }
+
+// Bind returns the path of key, making it if there is none. A path that is
+// neither marked live nor used by a session is gone with the next [Table.Sweep].
+func (t *Table) Bind(key PathKey) PathID {
+	if id, ok := t.pathIDs[key]; ok {
+		return id
+	}
+	p := &Path{PathKey: key}
+	if key.Mode == FULLNAT {
+		p.endpoint = t.ports.bind(endpointKey{key.Server, key.ServerPort, key.Protocol})
+	}
+	id := PathID(len(t.paths))
+	if n := len(t.freePaths); n > 0 {
+		id, t.freePaths = t.freePaths[n-1], t.freePaths[:n-1]
+		t.paths[id] = p
+	} else {
+		t.paths = append(t.paths, p)
+	}
+	t.pathIDs[key] = id
+	return id
+}
+
+// Path returns a bound path. The pointer stays good for as long as the path is
+// live or a session uses it.
+func (t *Table) Path(id PathID) *Path { return t.paths[id] }
+
+// Paths goes through all bound paths, live or not.
+func (t *Table) Paths() iter.Seq2[PathID, *Path] {
+	return func(yield func(PathID, *Path) bool) {
+		for id, p := range t.paths {
+			if p != nil && !yield(PathID(id), p) {
+				return
+			}
+		}
+	}
+}
+
+// Sweep lets go of the paths that are neither live nor in use. A worker calls
+// it after it has marked the paths of a new snapshot; from then on a path that
+// is not live goes with its last session.
+func (t *Table) Sweep() {
+	for id, p := range t.Paths() {
+		t.unbind(id, p)
+	}
+}
+
+// unbind lets go of p if nothing holds it.
+func (t *Table) unbind(id PathID, p *Path) {
+	if p.Live || p.Sessions() > 0 {
+		return
+	}
+	if p.endpoint != nil {
+		t.ports.unbind(p.endpoint)
+	}
+	delete(t.pathIDs, p.PathKey)
+	t.paths[id] = nil
+	t.freePaths = append(t.freePaths, id)
+}

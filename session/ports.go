@@ -1,0 +1,238 @@
+package session
+
+import (
+	"math/bits"
+	"math/rand/v2"
+
+	"fleetlb/fullnat/packet"
+)
+
+// A local port must be unique towards one server endpoint only, so there is one
+// pool for each pair of local address and endpoint: exact sets of the ports in
+// use, by slot. The alternatives are to try ports at random until the index
+// knows none of them, which slows down as ports run out and finds the last one
+// by luck, and one pool for each local address, which would share 64,000 ports
+// among all servers.
+
+// A local is one address sessions were given.
+type local struct {
+	addr     packet.Addr
+	current  bool   // new sessions may take it
+	sessions uint32 // that have it
+}
+
+// An endpointKey is what local ports are unique towards.
+type endpointKey struct {
+	addr     packet.Addr
+	port     uint16
+	protocol uint8
+}
+
+// An endpoint is one server's address, port and protocol, whatever services and
+// thus paths lead to it.
+type endpoint struct {
+	endpointKey
+	paths int     // that lead here
+	pools []*pool // by local; nil until needed
+
+	// turn is, for each slot, which of the current locals was last taken. It
+	// stays there until that one has no port left, so that no more pools are
+	// made than are needed and a freed port rests for as long as possible.
+	turn []uint16
+}
+
+// A pool is the local ports of one local address towards one endpoint.
+type pool struct {
+	used  int
+	slots []slotPorts // of the slots the table owns
+}
+
+// ports is all local addresses and all pools of a table.
+type ports struct {
+	slots     [2]int
+	lo, hi    int // new sessions' ports, both included
+	locals    []local
+	current   [2][]uint16 // the locals new sessions take, by family
+	endpoints map[endpointKey]*endpoint
+}
+
+func newPorts(slots [2]int) ports {
+	return ports{
+		slots: slots, lo: 1024, hi: 65535,
+		locals:    make([]local, 1), // 0 stands for none
+		endpoints: make(map[endpointKey]*endpoint),
+	}
+}
+
+// family is the index into current for an address.
+func family(a packet.Addr) int {
+	if a.Is4() {
+		return 0
+	}
+	return 1
+}
+
+// SetLocals declares the local addresses that new sessions take, and their
+// ports, lo to hi, both included. Sessions that there are keep what they have.
+func (t *Table) SetLocals(addrs []packet.Addr, lo, hi uint16) {
+	p := &t.ports
+	p.lo, p.hi = int(lo), int(hi)
+	for i := range p.locals {
+		p.locals[i].current = false
+	}
+	p.current = [2][]uint16{}
+	for _, a := range addrs {
+		i := p.intern(a)
+		if l := &p.locals[i]; !l.current {
+			l.current = true
+			p.current[family(a)] = append(p.current[family(a)], i)
+		}
+	}
+	for _, e := range p.endpoints {
+		for i, o := range e.pools {
+			if o != nil && o.used == 0 && !p.locals[i].current {
+				e.pools[i] = nil
+			}
+		}
+	}
+}
+
+// intern returns the place of a local address. One that is not current, has no
+// sessions and therefore no pool gives its place away.
+func (p *ports) intern(a packet.Addr) uint16 {
+	vacant := 0
+	for i := 1; i < len(p.locals); i++ {
+		if p.locals[i].addr == a {
+			return uint16(i)
+		}
+		if l := &p.locals[i]; vacant == 0 && !l.current && l.sessions == 0 {
+			vacant = i
+		}
+	}
+	if vacant == 0 {
+		vacant = len(p.locals)
+		p.locals = append(p.locals, local{})
+	}
+	p.locals[vacant] = local{addr: a}
+	return uint16(vacant)
+}
+
+func (p *ports) bind(k endpointKey) *endpoint {
+	e := p.endpoints[k]
+	if e == nil {
+		e = &endpoint{endpointKey: k, turn: make([]uint16, p.slots[1]-p.slots[0])}
+		p.endpoints[k] = e
+	}
+	e.paths++
+	return e
+}
+
+func (p *ports) unbind(e *endpoint) {
+	if e.paths--; e.paths == 0 {
+		delete(p.endpoints, e.endpointKey)
+	}
+}
+
+// take gives s a local address and a port towards the server of its path. It
+// reports failure if there is none left in the client's slot, or if that slot
+// is not the table's.
+func (p *ports) take(s *Session, path *Path) bool {
+	slot := int(Slot(path.Protocol, s.Client, s.ClientPort))
+	if slot < p.slots[0] || slot >= p.slots[1] {
+		return false
+	}
+	e := path.endpoint
+	choice := p.current[family(path.Server)]
+	turn := &e.turn[slot-p.slots[0]]
+	for range choice {
+		if int(*turn) >= len(choice) {
+			*turn = 0
+		}
+		i := choice[*turn]
+		o := p.pool(e, i)
+		if step, ok := o.slots[slot-p.slots[0]].take(p.steps(slot)); ok {
+			o.used++
+			p.locals[i].sessions++
+			s.local, s.LocalPort = i, uint16(step*Slots+slot)
+			return true
+		}
+		*turn++
+	}
+	return false
+}
+
+// free takes them back.
+func (p *ports) free(s *Session, path *Path) {
+	e := path.endpoint
+	o := e.pools[s.local]
+	l := &p.locals[s.local]
+	o.slots[int(s.LocalPort%Slots)-p.slots[0]].free(int(s.LocalPort / Slots))
+	o.used--
+	l.sessions--
+	if o.used == 0 && !l.current {
+		e.pools[s.local] = nil
+	}
+}
+
+// pool returns the pool of a local address towards e, making it if need be.
+func (p *ports) pool(e *endpoint, local uint16) *pool {
+	for int(local) >= len(e.pools) {
+		e.pools = append(e.pools, nil)
+	}
+	if e.pools[local] == nil {
+		e.pools[local] = newPool(p.slots[1] - p.slots[0])
+	}
+	return e.pools[local]
+}
+
+// newPool starts each slot somewhere else, so that a director that has lost its
+// memory does not give out again the ports it gave out first last time.
+func newPool(slots int) *pool {
+	o := &pool{slots: make([]slotPorts, slots)}
+	for i := range o.slots {
+		o.slots[i].next = uint8(rand.Uint32())
+	}
+	return o
+}
+
+// steps returns which ports of a slot are in range: port = step × Slots + slot.
+func (p *ports) steps(slot int) (lo, hi int) {
+	return max(p.lo-slot+Slots-1, 0) / Slots, (p.hi-slot+Slots)/Slots - 1
+}
+
+// slotPorts is the set of ports in use of one slot, one bit each, and where to
+// look for the next one.
+type slotPorts struct {
+	used [Slots / 64]uint64
+	next uint8
+}
+
+// take uses the first free step from next on, going round from hi to lo. It
+// looks at no more than five words.
+func (o *slotPorts) take(lo, hi int) (step int, ok bool) {
+	from := int(o.next)
+	if from < lo || from > hi {
+		from = lo
+	}
+	if step, ok = o.firstFree(from, hi); !ok {
+		if step, ok = o.firstFree(lo, from-1); !ok {
+			return 0, false
+		}
+	}
+	o.used[step/64] |= 1 << (step % 64)
+	o.next = uint8(step + 1)
+	return step, true
+}
+
+// firstFree returns the first free step from lo to hi, both included.
+func (o *slotPorts) firstFree(lo, hi int) (step int, ok bool) {
+	for step = lo; step <= hi; step = (step/64 + 1) * 64 {
+		if free := ^o.used[step/64] >> (step % 64); free != 0 {
+			step += bits.TrailingZeros64(free)
+			return step, step <= hi
+		}
+	}
+	return 0, false
+}
+
+func (o *slotPorts) free(step int) { o.used[step/64] &^= 1 << (step % 64) }
