@@ -18,6 +18,7 @@ type service struct {
 	port      int    // of the VIP and of the servers
 	protocol  string // "": tcp
 	scheduler string // "": wrr
+	servers   int    // the first so many of the site's; 0: all
 	weights   []int  // of server1, server2, …; nil: 1 each
 	more      string // further lines of the service's table
 	check     string // further lines of its check
@@ -59,6 +60,9 @@ scheduler = %q
   rise = 1
   %s
 `, s.name, net.JoinHostPort(s.vip, fmt.Sprint(s.port)), s.protocol, s.scheduler, s.more, lab.HTTPPort, s.check)
+	if s.servers != 0 {
+		servers = s.servers
+	}
 	for i := range servers {
 		weight := 1
 		if s.weights != nil {
