@@ -132,9 +132,9 @@ func (d *differ) tables(where string, f *field, old, new reflect.Value, oldPick,
 		switch {
 		case old.IsNil() && new.IsNil():
 		case old.IsNil():
-			d.changes = append(d.changes, Change{Where: name, New: "there"})
+			d.changes = append(d.changes, Change{Where: name, New: "there", cure: f.restart})
 		case new.IsNil():
-			d.changes = append(d.changes, Change{Where: name, Old: "there"})
+			d.changes = append(d.changes, Change{Where: name, Old: "there", cure: f.restart})
 		default:
 			d.table(name, old.Elem(), new.Elem(), oldPick, newPick)
 		}

@@ -183,7 +183,7 @@ func drawCheck(t *rapid.T) Check {
 		}
 	case "tcp", "udp":
 		if rapid.Bool().Draw(t, "hex?") {
-			c.PayloadHex, c.ExpectHex = "00 ff", "ABcd"
+			c.PayloadHex, c.ExpectHex = "00ff", "ABcd"
 		} else {
 			c.Payload, c.Expect = text.Draw(t, "payload"), text.Draw(t, "expect")
 		}

@@ -17,15 +17,10 @@ func (c *Check) ExpectBytes() []byte { return textOrHex(c.Expect, c.ExpectHex) }
 
 func textOrHex(text, digits string) []byte {
 	if digits != "" {
-		b, _ := readHex(digits) // verified
+		b, _ := hex.DecodeString(digits) // verified
 		return b
 	}
 	return []byte(text)
-}
-
-// readHex allows blanks between bytes.
-func readHex(s string) ([]byte, error) {
-	return hex.DecodeString(strings.Join(strings.Fields(s), ""))
 }
 
 // verifyCheck looks at what the file says in p; what a server's check took over
@@ -136,8 +131,8 @@ func (l *loader) verifyBytes(s scope, p *place, key, text, digits string) {
 		l.complain(s, p.near(key+"_hex"), "%s and %s_hex exclude each other", key, key)
 		return
 	}
-	if _, err := readHex(digits); err != nil && p.good(key+"_hex") {
-		l.complain(s, p.at(key+"_hex"), `%s_hex %s is not of the form "00 01 fe"`, key, show(digits))
+	if _, err := hex.DecodeString(digits); err != nil && p.good(key+"_hex") {
+		l.complain(s, p.at(key+"_hex"), `%s_hex %s is not of the form "0001fe"`, key, show(digits))
 	}
 	if n := len(textOrHex(text, digits)); n > mostBytes {
 		l.complain(s, p.near(key), "%s has %d bytes; %d fit into a datagram", key, n, mostBytes)
