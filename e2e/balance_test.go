@@ -60,7 +60,8 @@ func wrr(t *testing.T, s *site) {
 }
 
 func weights(t *testing.T, s *site) {
-	s.use(t, service{name: "web", vip: s.VIP4, port: lab.HTTPPort}, service{name: "echo", vip: s.VIP4, port: lab.EchoPort})
+	// Names of its own: what commands change outlives a reload.
+	s.use(t, service{name: "scaled", vip: s.VIP4, port: lab.HTTPPort}, service{name: "kept", vip: s.VIP4, port: lab.EchoPort})
 	crowd := s.crowd(t, at(s.VIP4, lab.EchoPort), 30)
 	ask := func(want map[string]int) {
 		t.Helper()
@@ -82,21 +83,21 @@ func weights(t *testing.T, s *site) {
 	}
 	server2, echo2 := lab.ServerAddress(2, lab.HTTPPort, false), lab.ServerAddress(2, lab.EchoPort, false)
 	ask(map[string]int{"server1": 20, "server2": 20, "server3": 20})
-	cli("server", "weight", "web", server2, "4")
+	cli("server", "weight", "scaled", server2, "4")
 	ask(map[string]int{"server1": 10, "server2": 40, "server3": 10})
-	cli("server", "drain", "web", server2)
-	cli("server", "drain", "echo", echo2)
+	cli("server", "drain", "scaled", server2)
+	cli("server", "drain", "kept", echo2)
 	ask(map[string]int{"server1": 30, "server2": 0, "server3": 30})
-	if err := s.lb.AwaitServer(time.Second, "web", server2, "draining"); err != nil {
+	if err := s.lb.AwaitServer(time.Second, "scaled", server2, "draining"); err != nil {
 		t.Error(err)
 	}
 	if n := established(t, s, echo2); n != 10 {
 		t.Errorf("the draining server keeps %d sessions, want its 10", n)
 	}
-	cli("server", "ready", "web", server2)
-	cli("server", "ready", "echo", echo2)
+	cli("server", "ready", "scaled", server2)
+	cli("server", "ready", "kept", echo2)
 	ask(map[string]int{"server1": 10, "server2": 40, "server3": 10})
-	cli("server", "weight", "web", server2, "0")
+	cli("server", "weight", "scaled", server2, "0")
 	ask(map[string]int{"server1": 30, "server2": 0, "server3": 30})
 	unbroken(t, crowd)
 }
