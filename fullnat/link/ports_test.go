@@ -131,13 +131,15 @@ func TestForward(t *testing.T) {
 				w.box.Offloads("in", offloads)
 				w.box.Offloads("out", offloads)
 				w.forward(t)
+				defer func() {
+					for _, s := range w.ports.Stats() {
+						t.Logf("%+v", s)
+					}
+				}()
 				for _, to := range []string{"10.0.0.2:7", "[2001:db8::2]:7"} {
 					w.exchange(t, to, 16<<20)
 					w.datagrams(t, to, 10000)
 					w.segments(t, to)
-				}
-				for _, s := range w.ports.Stats() {
-					t.Logf("%+v", s)
 				}
 			})
 		}

@@ -102,11 +102,17 @@ func TestWait(t *testing.T) {
 	w := newWire(t, newSteering(1))
 	source := w.source(t)
 	q := w.ports.Queues()[0]
+	// A signal of the runtime's may end a wait early, though not ever again.
 	timed := func(what string, atLeast, atMost, timeout time.Duration) {
 		t.Helper()
 		start := time.Now()
-		if err := q.Wait(timeout); err != nil {
-			t.Fatal(err)
+		for range 10 {
+			if err := q.Wait(timeout); err != nil {
+				t.Fatal(err)
+			}
+			if time.Since(start) >= atLeast {
+				break
+			}
 		}
 		if took := time.Since(start); took < atLeast || took > atMost {
 			t.Errorf("%s: waited %v, want %v to %v", what, took, atLeast, atMost)

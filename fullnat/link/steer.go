@@ -35,6 +35,8 @@ func newSteering(workers int) *steering {
 	return s
 }
 
+var errNotPermitted = errors.New("not permitted: run as root or with CAP_BPF")
+
 // load loads the programs.
 func (s *steering) load() error {
 	spec, err := loadSteer()
@@ -46,7 +48,7 @@ func (s *steering) load() error {
 	}
 	err = spec.LoadAndAssign(&s.program, nil)
 	if errors.Is(err, unix.EPERM) {
-		return errors.New("not permitted: needs CAP_BPF")
+		return errNotPermitted
 	}
 	return err
 }

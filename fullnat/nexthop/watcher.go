@@ -134,8 +134,9 @@ func (w *Watcher) run(ctx context.Context) {
 			w.hear(m)
 		case dst := <-w.wants:
 			w.want(dst)
-		case w.kept = <-w.keep:
-			w.rebuild = true
+		case set := <-w.keep:
+			w.rebuild = w.rebuild || !slices.Equal(set, w.kept)
+			w.kept = set
 		case <-w.nextReading():
 		case now := <-second.C:
 			w.allowance = wantRate

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"fleetlb/fullnat/internal/nettest"
 	"fleetlb/fullnat/packet"
@@ -128,6 +129,50 @@ func TestGateway(t *testing.T) {
 	l.expect("it changes", "8.8.8.8", "1 10.1.0.2 right")
 	l.must(l.director.RouteDel(l.route("default", "10.1.0.2")))
 	l.expect("it goes", "8.8.8.8", "none")
+}
+
+// TestRoutes has the kernel make routes of each kind and reads them back.
+func TestRoutes(t *testing.T) {
+	l := newLAN(t)
+	l.director.Address("eth1", "2001:db8:1::1/64")
+	l.right.Address("eth0", "2001:db8:1::2/64")
+	eth1 := l.director.Link("eth1").Attrs().Index
+	blackhole, onlink, via := l.route("203.0.113.0/24", ""), l.route("172.16.0.0/24", "10.77.0.1"), l.route("100.64.0.0/10", "")
+	blackhole.Type = unix.RTN_BLACKHOLE
+	onlink.Flags, onlink.LinkIndex = int(netlink.FLAG_ONLINK), eth1
+	via.Via, via.LinkIndex = &netlink.Via{AddrFamily: netlink.FAMILY_V6, Addr: net.ParseIP("2001:db8:1::2")}, eth1
+	narrow := l.route("198.18.0.0/15", "10.1.0.2")
+	narrow.MTU = 1400
+	for _, r := range []*netlink.Route{
+		l.route("default", "10.0.0.2"), l.route("2000::/3", "2001:db8::2"), blackhole, onlink, via, narrow,
+		l.route("2001:db8:7::/48", "2001:db8::2", "2001:db8:1::2"),
+	} {
+		l.must(l.director.RouteAdd(r))
+	}
+	l.watch()
+	l.expect("IPv6 gateway", "2001:db8:5::1", "0 2001:db8::2 left")
+	l.expect("blackhole", "203.0.113.1", "none")
+	l.expect("IPv4 by an IPv6 gateway", "100.64.0.1", "1 2001:db8:1::2 right")
+	l.expect("a gateway said to be on-link", "172.16.0.1", "1 10.77.0.1 nobody")
+	l.expect("broadcast", "10.0.0.255", "none")
+	l.expect("IPv6 multicast", "ff02::1", "none")
+	l.expect("the director itself", "10.1.0.1", "none")
+	l.expectSoon("IPv6 equal cost", func() bool {
+		n := map[string]int{}
+		for i := range 200 {
+			n[l.say(fmt.Sprintf("2001:db8:7::%x", i))]++
+		}
+		return n["0 2001:db8::2 left"] > 60 && n["1 2001:db8:1::2 right"] > 60
+	})
+	table := l.watcher.Table()
+	if mtu := table.Hop(table.Lookup(addr("198.18.0.1"))).MTU; mtu != 1400 {
+		t.Errorf("the MTU of a route with one of its own is %d, want 1400", mtu)
+	}
+	l.must(l.director.LinkSetMTU(l.director.Link("eth0"), 1300))
+	l.expectSoon("the interface's MTU", func() bool {
+		table := l.watcher.Table()
+		return table.Hop(table.Lookup(addr("8.8.8.8"))).MTU == 1300 && table.Hop(table.Lookup(addr("10.0.0.77"))).MTU == 1300
+	})
 }
 
 func TestWant(t *testing.T) {

@@ -1,0 +1,141 @@
+package fullnat
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"fleetlb/fullnat/nexthop"
+	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/service"
+	"fleetlb/session"
+)
+
+// An Explanation is what would become of a packet, and why. Fields that it does
+// not get as far as are empty.
+type Explanation struct {
+	Direction string // inbound, outbound or none
+	Verdict   Verdict
+	Service   string
+	Scheduler bool // a new connection: the scheduler would choose
+	Slot      int
+	Worker    int
+	Session   *SessionInfo // nil: none yet
+	Server    netip.AddrPort
+	Local     netip.AddrPort
+	NextHop   string
+	Why       []string // the steps, in the order packets meet them
+}
+
+// Explain says what would become of a packet with these ends that opens a
+// connection if there is none. Nothing is changed by asking.
+func (p *Plane) Explain(ctx context.Context, t packet.Tuple) (*Explanation, error) {
+	snap := p.current.Load()
+	e := &Explanation{Direction: "none", Slot: -1, Worker: -1}
+	if !snap.owns(t.Dst) {
+		e.Verdict = NotOurs
+		e.say("%s is neither a VIP nor one of this director's local addresses", t.Dst)
+		return e, nil
+	}
+	w := p.workers[ownerOf(snap, &t, len(p.workers))]
+	e.Slot, e.Worker = int(slotOf(snap, &t)), w.id
+	if snap.local(t.Dst) {
+		e.say("%s is a local address: its port %d is of slot %d, which worker %d owns", t.Dst, t.DstPort, e.Slot, e.Worker)
+	} else {
+		e.say("%s is a VIP: the client's address and port are of slot %d, which worker %d owns", t.Dst, e.Slot, e.Worker)
+	}
+	return e, p.ask(ctx, w, func() { w.explain(e, &t) })
+}
+
+func (e *Explanation) say(format string, args ...any) {
+	e.Why = append(e.Why, fmt.Sprintf(format, args...))
+}
+
+func (w *Worker) explain(e *Explanation, t *packet.Tuple) {
+	if s, dir := w.sessions.Find(t); s != nil {
+		w.explainSession(e, s, dir)
+		return
+	}
+	e.say("no session has these ends")
+	svc := w.snap.Services.Find(t.Protocol, t.Dst, t.DstPort)
+	if svc == nil {
+		e.Verdict = w.unserved(t)
+		e.say("%s: %s", e.Verdict.Name(), e.Verdict.Help())
+		return
+	}
+	e.Direction, e.Service, e.Scheduler = "inbound", svc.Name, true
+	e.say("service %q listens there; a packet that opens a connection is given to a server, any other is dropped (%s)", svc.Name, DropNoSession.Name())
+	w.explainChoice(e, svc)
+}
+
+func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.Direction) {
+	info := w.info(s, w.clock())
+	e.Session, e.Service, e.Server, e.Local = &info, info.Service, info.Server, info.Local
+	e.Direction, e.Verdict = "inbound", Forwarded
+	if dir == session.Outbound {
+		e.Direction = "outbound"
+	}
+	e.say("it belongs to a session in state %s, which expires in %v unless it is used", info.State, info.Expires)
+	path := w.sessions.Path(s.Path)
+	switch {
+	case path.Flags&pathDead != 0:
+		e.Verdict = DropNoServer
+		e.say("its server is down; the client's next packet is answered with a reset")
+		return
+	case !path.Live:
+		e.say("its server is no longer configured; the session stays until it ends")
+	}
+	if dir == session.Inbound {
+		e.say("sent on as %s → %s", info.Local, info.Server)
+	} else {
+		e.say("sent on as %s → %s", info.VIP, info.Client)
+	}
+	w.explainHop(e, w.hop(s, path, dir))
+}
+
+// explainChoice lists what the scheduler has to choose from. Asking it would
+// take somebody's turn.
+func (w *Worker) explainChoice(e *Explanation, svc *service.Service) {
+	eligible := 0
+	for _, s := range svc.Members {
+		if s.Eligible() {
+			eligible++
+			e.say("server %s: %v, weight %d, %d active and %d inactive sessions", s.Name, s.State, s.Weight, s.Load.Active(), s.Load.Inactive())
+		}
+	}
+	for _, s := range svc.Servers {
+		if !s.Eligible() {
+			e.say("server %s: not eligible: %v, weight %d", s.Name, s.State, s.Weight)
+		}
+	}
+	if eligible == 0 {
+		e.Verdict = DropNoServer
+		e.say("no server may get it: the client is refused at once")
+		return
+	}
+	e.Verdict = Forwarded
+	if eligible == 1 {
+		for _, s := range svc.Members {
+			if s.Eligible() {
+				e.Server = ends(s.Addr, s.Port)
+				w.explainHop(e, w.snap.Hops.Hop(w.snap.Hops.Lookup(s.Addr)))
+			}
+		}
+	}
+}
+
+func (w *Worker) explainHop(e *Explanation, hop *nexthop.Hop) {
+	switch {
+	case hop == nil:
+		e.Verdict = DropNoRoute
+		e.say("the kernel has no route there")
+	case !hop.Resolved:
+		e.Verdict = Parked
+		e.NextHop = fmt.Sprintf("port %d", hop.Port)
+		e.say("the next hop is being resolved; the packet waits for a second at most")
+	default:
+		e.NextHop = fmt.Sprintf("%s at %s", hop.Gateway, net.HardwareAddr(hop.Dst[:]))
+		e.say("next hop %s", e.NextHop)
+	}
+}

@@ -1,0 +1,52 @@
+package fullnat
+
+import (
+	"fleetlb/fullnat/link"
+	"fleetlb/fullnat/packet"
+	"fleetlb/session"
+)
+
+// icmpError carries an ICMP error to the end whose packet it is about. It
+// quotes that packet as we sent it, so the quote is turned back into what the
+// end itself sent; path MTU discovery (RFC 1191, RFC 8201) rests on this.
+//
+// Anyone can forge an error, so it is carried only if what it quotes belongs to
+// a session, and it changes nothing in the session.
+func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
+	if !w.snap.owns(p.Tuple.Dst) {
+		return NotOurs
+	}
+	// The error answers a packet that left from the address it is sent to.
+	if p.Inner.Fragment || p.Inner.Tuple.Src != p.Tuple.Dst {
+		return DropErrorUnmatched
+	}
+	answer := p.Inner.Tuple.Reverse()
+	if owner := w.owner(&answer); owner != w.id {
+		return w.handOver(f, owner)
+	}
+	s, dir := w.sessions.Find(&answer)
+	if s == nil {
+		return DropErrorUnmatched
+	}
+	path := w.sessions.Path(s.Path)
+	hop := w.hop(s, path, dir)
+	switch {
+	case hop == nil:
+		return DropNoRoute
+	case p.TTL() <= 1:
+		return DropTTL
+	}
+
+	// dir is the way the error travels; the quoted packet went the other way.
+	local := w.sessions.Local(s)
+	if dir == session.Inbound {
+		p.RewriteInner(path.Server, local, path.ServerPort, s.LocalPort)
+		p.RewriteOuter(local, path.Server)
+	} else {
+		p.RewriteInner(s.Client, path.VIP, s.ClientPort, path.VIPPort)
+		p.RewriteOuter(path.VIP, s.Client)
+	}
+	p.RaiseMTU()
+	p.DecTTL()
+	return w.leave(f, p.Tuple.Dst, hop, now)
+}

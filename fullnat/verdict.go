@@ -1,0 +1,70 @@
+package fullnat
+
+import "fleetlb/fullnat/packet"
+
+// A Verdict says what became of one frame. The comment on each is its help
+// text: `go generate` turns this list into names, counters and what
+// `fleetlb drops` prints.
+//
+//go:generate go run ./internal/verdicts
+type Verdict uint8
+
+const (
+	Forwarded          Verdict = iota // rewritten and sent on
+	Answered                          // answered by the director itself: ping, ARP, neighbour solicitation
+	Rejected                          // answered with a reset or an ICMP error; its own reason is counted as well
+	Cut                               // sent on in fragments, for a link with a smaller MTU
+	Parked                            // held until its first fragment or its next hop is known
+	HandedOver                        // given to the worker that owns its slot
+	NotOurs                           // for an address that is neither a VIP nor a local address
+	DropNoService                     // no service listens at this port of the VIP
+	DropNoSession                     // mid-connection packet of no connection we know
+	DropNoServer                      // every server of the service is down or draining
+	DropNoPort                        // the local ports for the chosen server are all in use
+	DropTableFull                     // the session table is full
+	DropNoRoute                       // the kernel has no route to the destination
+	DropNoNeighbor                    // the next hop did not answer in time
+	DropTTL                           // no hops left
+	DropTooBig                        // larger than the next link's MTU, and not to be cut
+	DropFragmentLost                  // the first fragment did not come in time
+	DropFragmentLimit                 // too many fragments are waiting already
+	DropErrorUnmatched                // ICMP error about no connection we know
+	DropProtocol                      // a protocol or ICMP type that no service carries
+	DropHandOff                       // the owning worker's inbox is full
+	DropTxFull                        // the interface took no more frames
+	DropFault                         // first of the malformed: one for each packet.Fault follows
+)
+
+// numVerdicts leaves room for one verdict per parser fault behind DropFault.
+const numVerdicts = int(DropFault) + int(packet.NumFaults) - 1
+
+// faulty is the verdict on a frame that Parse refused.
+func faulty(f packet.Fault) Verdict { return DropFault + Verdict(f) - 1 }
+
+// Name is the word for the verdict in tables and metrics.
+func (v Verdict) Name() string {
+	if v >= DropFault {
+		return packet.Fault(v - DropFault + 1).Name()
+	}
+	return verdictTexts[v].name
+}
+
+// Help explains the verdict to an operator.
+func (v Verdict) Help() string {
+	if v >= DropFault {
+		return packet.Fault(v - DropFault + 1).Help()
+	}
+	return verdictTexts[v].help
+}
+
+// Dropped says whether the frame ended here without an answer being its purpose.
+func (v Verdict) Dropped() bool { return v >= DropNoService }
+
+// Verdicts lists all there are, for those who show them.
+func Verdicts() []Verdict {
+	all := make([]Verdict, numVerdicts)
+	for i := range all {
+		all[i] = Verdict(i)
+	}
+	return all
+}
