@@ -220,33 +220,37 @@ func (w *wire) datagrams(t *testing.T, to string, n int) {
 		}
 	})
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second))
-
-	// A window of 32 is on its way at a time, so that nothing is lost.
+	// A window of 32 is on its way at a time, so that nothing need be lost. What
+	// is lost all the same, because other tests fill the kernel's queues that all
+	// namespaces share, is bounded.
 	window := make(chan struct{}, 32)
-	go func() {
+	var sender sync.WaitGroup
+	sender.Go(func() {
 		for i := range n {
 			window <- struct{}{}
 			if _, err := c.Write(payload(i)); err != nil {
 				t.Error(err)
-				return
 			}
 		}
-	}()
+	})
 	// Fragments may take another worker, and time, than whole datagrams.
 	b := make([]byte, 10000)
 	seen := make([]bool, 1<<16)
+	lost := 0
 	for range n {
-		k, err := c.Read(b)
-		if err != nil {
-			t.Fatalf("udp %s: %v", to, err)
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		if k, err := c.Read(b); err != nil {
+			lost++
+		} else if i := int(b[0]) | int(b[1])<<8; seen[i] || !bytes.Equal(b[:k], payload(i)) {
+			t.Errorf("udp %s: datagram %d came twice or changed", to, i)
+		} else {
+			seen[i] = true
 		}
-		i := int(b[0]) | int(b[1])<<8
-		if seen[i] || !bytes.Equal(b[:k], payload(i)) {
-			t.Fatalf("udp %s: datagram %d came twice or changed", to, i)
-		}
-		seen[i] = true
 		<-window
+	}
+	sender.Wait()
+	if lost > 1+n/1000 {
+		t.Errorf("udp %s: lost %d of %d datagrams", to, lost, n)
 	}
 }
 
