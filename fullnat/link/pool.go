@@ -27,6 +27,9 @@ func NewPool(n int) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("frame pool: map %d bytes: %w", n*slotLen, err)
 	}
+	// A huge page would make 30 slots resident at the first touch of one. Where
+	// the kernel has none there is nothing to refuse.
+	unix.Madvise(slab, unix.MADV_NOHUGEPAGE)
 	p := &Pool{slab: slab, frames: make([]Frame, n), free: make([]*Frame, n)}
 	for i := range p.frames {
 		f := &p.frames[i]
