@@ -6,7 +6,7 @@
 //	files    read the file and what it includes          files.go
 //	locate   remember on which line each key stands      locate.go
 //	decode   keys and values into the types, strictly    decode.go
-//	verify   what no single value can tell               verify_*.go
+//	verify   what no single value can tell               verify.go, verify_*.go
 //
 // Every step notes its faults and goes on, so that one run reports all that is
 // wrong with all files, each at its line. A [Config] is handed out only when

@@ -8,13 +8,16 @@ import (
 
 // An Error is one thing that is wrong, and where.
 type Error struct {
-	File string
-	Line int // from 1; 0: the file as a whole
+	File string // "": it was not read from one
+	Line int    // from 1; 0: the file as a whole
 	Text string
 }
 
 func (e Error) Error() string {
-	if e.Line == 0 {
+	switch {
+	case e.File == "":
+		return e.Text
+	case e.Line == 0:
 		return e.File + ": " + e.Text
 	}
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)

@@ -223,7 +223,7 @@ func (l *loader) merge(raw map[string]any, places *place) {
 				before.items = append(before.items, here.items...)
 			}
 		default:
-			l.fault(here, "%q is already set at %s:%d", key, before.file, before.line)
+			l.fault(here, "%q is already set%s", key, before.mention())
 		}
 	}
 }
@@ -258,6 +258,9 @@ func (l *loader) include(raw any, p *place) {
 		return
 	}
 	for i, item := range patterns {
+		if w, ok := item.(string); ok && len(l.open) == 1 {
+			l.cfg.Include = append(l.cfg.Include, w)
+		}
 		pattern, ok := item.(string)
 		if !ok || pattern == "" {
 			l.fault(p.item(i), "include wants file names, not %s", kind(item))

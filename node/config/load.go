@@ -39,22 +39,34 @@ func ThisHost() (Host, error) {
 // Load reads the file and all it includes, for a director on the host. The
 // error, if any, is an [Errors] with everything that is wrong.
 func Load(path string, host Host) (*Config, error) {
-	l := &loader{
+	l := newLoader(path, host)
+	l.file(path, nil)
+	if err := l.finish(); err != nil {
+		return nil, err
+	}
+	l.cfg.Files = l.files
+	return l.cfg, nil
+}
+
+func newLoader(path string, host Host) *loader {
+	return &loader{
 		host:   host,
 		seen:   make(map[string]bool),
 		raw:    make(map[string]any),
 		places: &place{file: path, line: 1, keys: make(map[string]*place)},
 		cfg:    defaultConfig(path),
 	}
-	l.file(path, nil)
+}
+
+// finish makes the Config of what was read.
+func (l *loader) finish() error {
 	l.decode(scope{}, l.places, l.raw, reflect.ValueOf(l.cfg).Elem(), "")
 	l.verify()
 	if len(l.faults) > 0 {
-		return nil, l.faults.sorted(l.files)
+		return l.faults.sorted(l.files)
 	}
-	l.cfg.Files = l.files
 	for _, w := range l.warnings.sorted(l.files) {
 		l.cfg.Warnings = append(l.cfg.Warnings, w.Error())
 	}
-	return l.cfg, nil
+	return nil
 }

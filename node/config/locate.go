@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -41,6 +42,14 @@ func (p *place) item(i int) *place {
 func (p *place) good(key string) bool {
 	child := p.at(key)
 	return child != nil && !child.bad
+}
+
+// mention says where p is, behind a word that it explains.
+func (p *place) mention() string {
+	if p.file == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s:%d)", p.file, p.line)
 }
 
 // deepest is how far tables and lists may nest, and how many parts a key may

@@ -53,7 +53,7 @@ func (l *loader) verifyName(s scope, p *place, v *Service, names map[string]*pla
 		return
 	}
 	if first := names[v.Name]; first != nil {
-		l.complain(s, at, "the name is taken at %s:%d", first.file, first.line)
+		l.complain(s, at, "the name is taken%s", first.mention())
 		return
 	}
 	names[v.Name] = at
@@ -79,7 +79,7 @@ func (l *loader) verifyVIP(s scope, p *place, v *Service, owners map[identity]vi
 	}
 	id := identity{v.VIP, v.Protocol}
 	if owner, taken := owners[id]; taken {
-		l.complain(s, at, "vip %s/%s belongs to service %q (%s:%d)", v.VIP, v.Protocol, owner.service, owner.at.file, owner.at.line)
+		l.complain(s, at, "vip %s/%s belongs to service %q%s", v.VIP, v.Protocol, owner.service, owner.at.mention())
 		return
 	}
 	owners[id] = vipOwner{v.Name, at}
