@@ -43,8 +43,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		}
 		payload = bytes.NewReader(b)
 	}
-	// Host is for form's sake. Opaque paths arrive as they are escaped here.
-	target := "http://director" + path
+	target := "http://director" + path // the host is for form's sake
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
@@ -76,6 +75,8 @@ func (c *Client) unreachable(err error) error {
 		cause = fmt.Sprintf("nobody answers at %s; is fleetlbd running?", c.path)
 	case errors.Is(err, syscall.EACCES):
 		cause = fmt.Sprintf("may not use %s; be root or in its group", c.path)
+	case errors.Is(err, context.Canceled):
+		cause = "interrupted"
 	case errors.Is(err, context.DeadlineExceeded):
 		cause = fmt.Sprintf("no answer in time at %s", c.path)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // routes is the API of b.
@@ -54,7 +53,6 @@ func routes(b Backend) http.Handler {
 		})(r)
 	}))
 	m.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
-		settle(w)
 		changes, err := b.Reload(r.Context()) // in its order
 		if err != nil {
 			fail(w, explained("reload", err, Refused))
@@ -79,7 +77,6 @@ func known(m *http.ServeMux) http.Handler {
 // noun serves a list at the path of its name, sorted unless compare is nil.
 func noun[T any](m *http.ServeMux, name string, read func(*http.Request) ([]T, error), compare func(a, b T) int) {
 	m.HandleFunc("GET "+pathOf(name), func(w http.ResponseWriter, r *http.Request) {
-		settle(w)
 		list, err := read(r)
 		if err != nil {
 			fail(w, explained(name, err, Internal))
@@ -192,20 +189,11 @@ func withBody[T any](do func(*http.Request, T) error) func(*http.Request) error 
 				err = errors.New("more than one value")
 			}
 		}
-		if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
-			return Errorf(Invalid, "request of more than %d MiB", tooBig.Limit>>20)
-		}
 		if err != nil {
 			return Errorf(Invalid, "request: %v", err)
 		}
 		return do(r, body)
 	}
-}
-
-// settle lifts the deadline for reading the request. It is read; net/http would
-// take the deadline for the client's going away.
-func settle(w http.ResponseWriter) {
-	http.NewResponseController(w).SetReadDeadline(time.Time{})
 }
 
 // answer writes a list, [] when it is nil.

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -94,9 +96,28 @@ func (s *Socket) guard(next http.Handler) http.Handler {
 			fail(w, &Error{Forbidden, "admin socket", err.Error()})
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		if e := takeBody(w, r); e != nil {
+			fail(w, e)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// takeBody reads all of a request before any of it is acted on, and then lifts
+// the deadline for reading it: net/http would take the deadline, when it passes
+// while we work, for the client's going away.
+func takeBody(w http.ResponseWriter, r *http.Request) *Error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
+		return &Error{Invalid, "request", fmt.Sprintf("more than %d MiB", maxRequest>>20)}
+	}
+	if err != nil {
+		return &Error{Invalid, "request", err.Error()}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return nil
 }
 
 // recovered turns a panic into an answer: a bug in what the operator looks at

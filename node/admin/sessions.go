@@ -15,7 +15,6 @@ import (
 // for whole.
 func sessions(b Backend) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		settle(w)
 		filter, err := filterOf(r)
 		if err != nil {
 			fail(w, explained("sessions", err, Invalid))

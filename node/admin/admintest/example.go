@@ -1,0 +1,78 @@
+package admintest
+
+import (
+	"net/netip"
+
+	"fleetlb/node/admin"
+)
+
+// Example is a director in the middle of its day: two services, one of its
+// servers down, one router away.
+func Example() *Director {
+	at, ip := netip.MustParseAddrPort, netip.MustParseAddr
+	return &Director{
+		StatusNow: admin.Status{
+			Node: "lb1", State: "serving", Version: "1.0", PID: 4711, UptimeS: 4*86400 + 7*3600,
+			Workers: 2, Interfaces: []string{"eth0", "eth1"}, Steering: "ebpf", Offload: "off",
+			Services: 2, ServicesUp: 2, Servers: 3, ServersUp: 2, Sessions: 4, MaxSessions: 1000000, Opened: 12345,
+			PacketsIn: 1200000, PacketsOut: 1100000, BytesIn: 123456789, BytesOut: 9876543210, Dropped: 1047,
+			Neighbors: 2, Established: 1, Routes: 3,
+			ConfigFile: "/etc/fleetlb/lb1.toml", ConfigDigest: "3f2a91c0", ConfigAgeS: 7500, Reloads: 2, ReloadFailures: 1,
+		},
+		ServiceList: []admin.Service{
+			{Name: "web", VIP: at("203.0.113.10:80"), Protocol: "tcp", Mode: "fullnat", Scheduler: "wrr", State: "up", Quorum: 1,
+				Servers: 2, ServersUp: 1, Announced: true, Active: 2, Inactive: 1, Connections: 12300,
+				PacketsIn: 1199000, PacketsOut: 1099000, BytesIn: 123400000, BytesOut: 9876500000},
+			{Name: "dns", VIP: at("[2001:db8::10]:53"), Protocol: "udp", Mode: "fullnat", Scheduler: "mh", State: "up", Quorum: 1,
+				Servers: 1, ServersUp: 1, Announced: true, Active: 1, Connections: 45, PacketsIn: 1000, PacketsOut: 1000, BytesIn: 56789, BytesOut: 43210},
+		},
+		ServerList: []admin.Server{
+			{Service: "web", Address: at("10.3.0.12:8080"), Weight: 10, State: "down"},
+			{Service: "web", Address: at("10.3.0.11:8080"), Weight: 10, State: "up", Active: 2, Inactive: 1},
+			{Service: "dns", Address: at("[2001:db8:3::11]:53"), Weight: 1, State: "up", Active: 1},
+		},
+		HealthList: []admin.Health{
+			{Service: "web", Address: at("10.3.0.12:8080"), Check: "http", State: "down", SinceS: 95, Checks: 1500, Failures: 48, DurationUS: 212, Reason: "connect: connection refused"},
+			{Service: "web", Address: at("10.3.0.11:8080"), Check: "http", State: "up", SinceS: 7400, Checks: 3700, DurationUS: 1830},
+			{Service: "dns", Address: at("[2001:db8:3::11]:53"), Check: "dns", State: "up", SinceS: 7400, Checks: 3700, DurationUS: 640},
+		},
+		SessionList: []admin.Session{
+			{Protocol: "udp", State: "udp", Client: at("[2001:db8:f::7]:5353"), VIP: at("[2001:db8::10]:53"), Local: at("[2001:db8:2:1::1]:2048"),
+				Server: at("[2001:db8:3::11]:53"), Home: "lb1", Role: "home", ExpiresS: 290, PacketsIn: 2, PacketsOut: 2, BytesIn: 120, BytesOut: 240},
+			{Protocol: "tcp", State: "established", Client: at("198.51.100.9:40000"), VIP: at("203.0.113.10:80"), Local: at("10.2.1.1:5121"),
+				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 890, PacketsIn: 1500, PacketsOut: 3000, BytesIn: 90000, BytesOut: 4500000},
+			{Protocol: "tcp", State: "established", Client: at("198.51.100.7:4711"), VIP: at("203.0.113.10:80"), Local: at("10.2.1.1:5120"),
+				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 899, PacketsIn: 12, PacketsOut: 10, BytesIn: 1234, BytesOut: 99999},
+			{Protocol: "tcp", State: "fin_wait", Client: at("198.51.100.7:4710"), VIP: at("203.0.113.10:80"), Local: at("10.2.1.2:6000"),
+				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 100, PacketsIn: 6, PacketsOut: 5, BytesIn: 600, BytesOut: 950},
+		},
+		NodeList: []admin.Node{{Name: "lb1", Address: at("10.1.0.11:7946"), State: "serving", Epoch: 1700000000, Sessions: 4, Slots: 256, ConfigDigest: "3f2a91c0"}},
+		NeighborList: []admin.Neighbor{
+			{Address: ip("10.1.0.2"), ASN: 65000, State: "active", BFD: "off"},
+			{Address: ip("10.1.0.1"), ASN: 65000, State: "established", UptimeS: 7390, Announced: 3, BFD: "off"},
+		},
+		RouteList: []admin.Route{
+			{Prefix: netip.MustParsePrefix("2001:db8::10/128"), For: "dns", Neighbors: 1},
+			{Prefix: netip.MustParsePrefix("10.2.1.0/28"), For: "local addresses", Neighbors: 1},
+			{Prefix: netip.MustParsePrefix("203.0.113.10/32"), For: "web", MED: 50, Prepend: 1, Communities: []string{"65001:100", "no-export"}, Neighbors: 1},
+		},
+		PoolList: []admin.Pool{
+			{Address: ip("2001:db8:2:1::1"), Ports: 64512, Sessions: 1, BusiestServer: at("[2001:db8:3::11]:53"), BusiestPorts: 1},
+			{Address: ip("10.2.1.2"), Ports: 64512, Sessions: 1, BusiestServer: at("10.3.0.11:8080"), BusiestPorts: 1},
+			{Address: ip("10.2.1.1"), Ports: 64512, Sessions: 2, BusiestServer: at("10.3.0.11:8080"), BusiestPorts: 2},
+			{Address: ip("10.2.1.3"), Ports: 64512},
+		},
+		DropList: []admin.Drop{
+			{Reason: "no hops left", Packets: 1007},
+			{Reason: "mid-connection packet of no connection we know", Packets: 40},
+		},
+		ConfigNow: admin.Config{File: "/etc/fleetlb/lb1.toml", Digest: "3f2a91c0", AgeS: 7500,
+			Runtime: []string{`server 10.3.0.12:8080 of service "web": weight 5, was 10`},
+			TOML:    "[node]\nname = \"lb1\"\n"},
+		Findings: []admin.Finding{
+			{Check: "ip_forward", State: "ok", Found: "off"},
+			{Check: "rp_filter eth0", State: "warn", Found: "strict", Advice: "sysctl -w net.ipv4.conf.eth0.rp_filter=0"},
+		},
+		Changes: []admin.Change{{Change: `service "web": server 10.3.0.13:8080 added`}},
+	}
+}
