@@ -14,7 +14,7 @@ import (
 //	toml    the key
 //	in      what the value may be: lowest..highest, or the words there are
 //	need    the table is worthless without this key
-//	restart a reload cannot change it
+//	restart a reload cannot change it (of a table: make it come or go)
 //	path    it names a file, seen from the directory of the file it stands in
 //	picks   its word governs which of the keys with "only" there are, here and
 //	        in the tables below
@@ -28,7 +28,7 @@ type Config struct {
 	Include   []string  `toml:"include"`
 	Node      Node      `toml:"node"`
 	Fullnat   Fullnat   `toml:"fullnat"`
-	BGP       *BGP      `toml:"bgp" restart:""` // nil: nothing is announced. A reload changes it, but for its coming and going
+	BGP       *BGP      `toml:"bgp" restart:""` // nil: nothing is announced
 	Gossip    *Gossip   `toml:"gossip"`         // nil: a director on its own
 	Dataplane Dataplane `toml:"dataplane"`
 	Admin     Admin     `toml:"admin"`
@@ -42,10 +42,10 @@ type Node struct {
 	Workers       int           `toml:"workers" in:"0..256" restart:""`                  // 0: one per core
 	MaxSessions   int           `toml:"max_sessions" in:"1_024..100_000_000" restart:""` // over all workers
 	AnswerPing    bool          `toml:"answer_ping"`                                     // for VIPs and local addresses
-	LogLevel      string        `toml:"log_level" in:"debug info warn error"`            //
-	LogFormat     string        `toml:"log_format" in:"text json"`                       //
-	WithdrawDelay time.Duration `toml:"withdraw_delay" in:"0s..10m"`                     // packets keep flowing this long after routes are withdrawn
-	DrainTimeout  time.Duration `toml:"drain_timeout" in:"0s..24h"`                      // and then at most this long until established sessions end
+	LogLevel      string        `toml:"log_level" in:"debug info warn error"`
+	LogFormat     string        `toml:"log_format" in:"text json"`
+	WithdrawDelay time.Duration `toml:"withdraw_delay" in:"0s..10m"` // packets keep flowing this long after routes are withdrawn
+	DrainTimeout  time.Duration `toml:"drain_timeout" in:"0s..24h"`  // and then at most this long until established sessions end
 }
 
 // Fullnat is the director's own block of local addresses.
