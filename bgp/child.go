@@ -41,7 +41,7 @@ const (
 // pipe, or is silent for too long.
 func speak() int {
 	settleIn()
-	orders := make(chan *order)
+	orders := make(chan *order, 1)
 	go obey(orders)
 
 	j := newJournal()
@@ -115,8 +115,10 @@ func closeInherited() {
 	}
 }
 
-// obey reads orders and passes on those that are more than a heartbeat.
-func obey(orders chan<- *order) {
+// obey reads orders and passes on those that are more than a heartbeat. It does
+// not wait for the last one to be carried out, which may take longer than a
+// heartbeat does: the newest replaces it, for each is the whole state.
+func obey(orders chan *order) {
 	silence := time.AfterFunc(childPatient, func() { quit("parent silent for %v", childPatient) })
 	dec := json.NewDecoder(bufio.NewReader(os.Stdin))
 	for {
@@ -128,9 +130,14 @@ func obey(orders chan<- *order) {
 			quit("order of version %d, not %d", o.Version, wireVersion)
 		}
 		silence.Reset(childPatient)
-		if o.Desired != nil || o.Shutdown {
-			orders <- o
+		if o.Desired == nil && !o.Shutdown {
+			continue
 		}
+		select {
+		case <-orders:
+		default:
+		}
+		orders <- o
 	}
 }
 

@@ -27,9 +27,9 @@ type Config struct {
 	ASN      uint32     `json:"asn"`
 	RouterID netip.Addr `json:"router_id"` // IPv4, unique among the neighbours' neighbours
 
-	// ListenPort is where passive neighbours connect to: 0 is 179 when a
-	// neighbour is passive and nowhere otherwise, -1 is nowhere.
-	ListenPort int        `json:"listen_port,omitempty"`
+	// ListenPort is where passive neighbours connect to; 0 is 179. While no
+	// neighbour is passive nobody listens.
+	ListenPort uint16     `json:"listen_port,omitempty"`
 	Neighbors  []Neighbor `json:"neighbors,omitempty"`
 }
 
@@ -72,9 +72,6 @@ func (c *Config) Check() error {
 	if !c.RouterID.Is4() || c.RouterID.IsUnspecified() {
 		errs = append(errs, fmt.Errorf("bgp: router id %v is not an IPv4 address", c.RouterID))
 	}
-	if c.ListenPort < -1 || c.ListenPort > 65535 {
-		errs = append(errs, fmt.Errorf("bgp: listen port %d is not between -1 and 65535", c.ListenPort))
-	}
 	seen := make(map[netip.Addr]bool)
 	for i := range c.Neighbors {
 		n := &c.Neighbors[i]
@@ -97,8 +94,6 @@ func (n *Neighbor) check(c *Config) error {
 		return errors.New("asn 0 is reserved")
 	case n.LocalAddress.IsValid() && n.LocalAddress.Is4() != n.Address.Is4():
 		return fmt.Errorf("local address %v is of the other family", n.LocalAddress)
-	case n.Passive && c.ListenPort == -1:
-		return errors.New("passive, but the speaker listens nowhere")
 	case n.HoldTime != 0 && (n.HoldTime < 3*time.Second || n.HoldTime > 65535*time.Second):
 		return fmt.Errorf("hold time %v is not between 3s and 65535s", n.HoldTime)
 	case n.HoldTime%time.Second != 0:
@@ -141,11 +136,8 @@ func (n *Neighbor) carries(a netip.Addr) bool {
 
 // listenPort is the port to listen on, or -1.
 func (c *Config) listenPort() int {
-	if c.ListenPort != 0 {
-		return c.ListenPort
-	}
 	if slices.ContainsFunc(c.Neighbors, func(n Neighbor) bool { return n.Passive }) {
-		return DefaultPort
+		return int(cmp.Or(c.ListenPort, DefaultPort))
 	}
 	return -1
 }

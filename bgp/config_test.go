@@ -19,11 +19,9 @@ func TestCheck(t *testing.T) {
 		{"no asn", func(c *Config, _ *Neighbor) { c.ASN = 0 }, "bgp: asn 0 is reserved"},
 		{"an IPv6 router id", func(c *Config, _ *Neighbor) { c.RouterID = netip.MustParseAddr("::1") }, "bgp: router id ::1 is not an IPv4 address"},
 		{"no router id", func(c *Config, _ *Neighbor) { c.RouterID = netip.Addr{} }, "bgp: router id invalid IP is not an IPv4 address"},
-		{"a port too high", func(c *Config, _ *Neighbor) { c.ListenPort = 65536 }, "bgp: listen port 65536 is not between -1 and 65535"},
 		{"a neighbour twice", func(c *Config, n *Neighbor) { c.Neighbors = append(c.Neighbors, *n) }, "bgp: neighbor 10.1.0.1: given twice"},
 		{"a neighbour without an asn", func(_ *Config, n *Neighbor) { n.ASN = 0 }, "bgp: neighbor 10.1.0.1: asn 0 is reserved"},
 		{"a local address of the other family", func(_ *Config, n *Neighbor) { n.LocalAddress = netip.MustParseAddr("2001:db8::1") }, "bgp: neighbor 10.1.0.1: local address 2001:db8::1 is of the other family"},
-		{"passive without a port", func(c *Config, n *Neighbor) { c.ListenPort, n.Passive = -1, true }, "bgp: neighbor 10.1.0.1: passive, but the speaker listens nowhere"},
 		{"a hold time too short", func(_ *Config, n *Neighbor) { n.HoldTime = time.Second }, "bgp: neighbor 10.1.0.1: hold time 1s is not between 3s and 65535s"},
 		{"a hold time of fractions", func(_ *Config, n *Neighbor) { n.HoldTime = 3500 * time.Millisecond }, "bgp: neighbor 10.1.0.1: hold time 3.5s is not in whole seconds"},
 		{"a retry of fractions", func(_ *Config, n *Neighbor) { n.ConnectRetry = time.Millisecond }, "bgp: neighbor 10.1.0.1: connect retry 1ms is not in whole seconds"},
@@ -105,13 +103,13 @@ func FuzzCommunity(f *testing.F) {
 }
 
 func TestListenPort(t *testing.T) {
-	passive := []Neighbor{{Passive: true}}
+	passive := []Neighbor{{}, {Passive: true}}
 	tests := []struct {
-		port      int
+		port      uint16
 		neighbors []Neighbor
 		want      int
 	}{
-		{0, nil, -1}, {0, passive, 179}, {1790, nil, 1790}, {-1, passive, -1},
+		{0, nil, -1}, {1790, nil, -1}, {0, passive, 179}, {1790, passive, 1790},
 	}
 	for _, tt := range tests {
 		if got := (&Config{ListenPort: tt.port, Neighbors: tt.neighbors}).listenPort(); got != tt.want {

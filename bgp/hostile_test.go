@@ -142,6 +142,7 @@ func talk(c net.Conn, h hostile) bool {
 // Whatever one neighbour sends, the speaker goes on and the others have the
 // routes in the end.
 func TestHostileMessages(t *testing.T) {
+	t.Parallel()
 	good := newPair()
 	peer := good.start(t, bgptest.Neighbor{})
 	c := config(good.neighbor())
@@ -178,6 +179,7 @@ func TestHostileMessages(t *testing.T) {
 
 // What a router announces to us goes nowhere.
 func TestNothingIsLearned(t *testing.T) {
+	t.Parallel()
 	teacher, other := newPair(), newPair()
 	peer := other.start(t, bgptest.Neighbor{})
 	valid := hostile{"a valid route", false, update("40 01 01 00  40 02 06 02 01 00 00 fd e8  40 03 04 c0 00 02 01", "18 c6 33 64")}

@@ -2,6 +2,7 @@ package bgp_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -22,6 +23,8 @@ func TestMain(m *testing.M) {
 	bgp.Child()
 	bgptest.Child()
 	director()
+	flag.Parse()
+	flag.Set("test.parallel", "8") // they wait for timers of whole seconds, not for processors
 	goleak.VerifyTestMain(m)
 }
 
@@ -88,7 +91,7 @@ func (p pair) neighbor() bgp.Neighbor {
 }
 
 func config(neighbors ...bgp.Neighbor) bgp.Config {
-	return bgp.Config{ASN: ourASN, RouterID: netip.MustParseAddr("192.0.2.1"), ListenPort: -1, Neighbors: neighbors}
+	return bgp.Config{ASN: ourASN, RouterID: netip.MustParseAddr("192.0.2.1"), Neighbors: neighbors}
 }
 
 func start(t *testing.T, c bgp.Config) *bgp.Speaker {

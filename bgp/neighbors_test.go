@@ -13,6 +13,7 @@ import (
 // Of two neighbours one is changed in every way there is; the other's session
 // must not notice.
 func TestOnlyTheChangedNeighborIsTouched(t *testing.T) {
+	t.Parallel()
 	still, moved := newPair(), newPair()
 	quiet := still.start(t, bgptest.Neighbor{})
 	peer := moved.start(t, bgptest.Neighbor{})
@@ -94,6 +95,7 @@ func TestOnlyTheChangedNeighborIsTouched(t *testing.T) {
 // A speaker that listens, and whose router connects. The key on a listening
 // socket outlives the neighbour that it was for unless it is removed.
 func TestPassive(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	n := p.neighbor()
 	n.Passive, n.Password = true, "s3cret"
@@ -133,6 +135,7 @@ func TestPassive(t *testing.T) {
 
 // A new identity takes new sessions with everybody, but not a new child.
 func TestNewIdentity(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s := start(t, config(p.neighbor()))
@@ -158,6 +161,7 @@ func TestNewIdentity(t *testing.T) {
 }
 
 func TestPortInUse(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	n := p.neighbor()
 	n.Passive = true

@@ -1,8 +1,10 @@
 package bgp_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +35,7 @@ func gone(pid int) bool {
 }
 
 func TestChildKilled(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s := start(t, config(p.neighbor()))
@@ -69,6 +72,7 @@ func TestChildKilled(t *testing.T) {
 
 // A child that hangs is as bad as a dead one, and looks alive.
 func TestChildStopped(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s := start(t, config(p.neighbor()))
@@ -95,6 +99,7 @@ func TestChildStopped(t *testing.T) {
 // The hold time of these sessions is longer than the test may take, so only a
 // closed connection can end them.
 func TestDirectorDies(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		signal unix.Signal
@@ -150,8 +155,24 @@ func TestChildInherits(t *testing.T) {
 	peer := p.start(t, bgptest.Neighbor{Password: "hunter2hunter2"})
 	n := p.neighbor()
 	n.Password = "hunter2hunter2"
-	s := start(t, config(n))
+	var log bytes.Buffer
+	s, err := bgp.Start(t.Context(), config(n), bgp.Options{
+		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		kill(t, s.Process().PID) // whatever it may have left to say
+		if err := s.Close(within(t, 30*time.Second)); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "established") {
+			t.Errorf("the log: %s", log.String())
+		}
+	}()
 	announce(t, s, bgp.Route{Prefix: vip4})
+	until(t, s, "established", func() bool { return established(s, p.router) })
 	if _, err := peer.WaitRoute(within(t, 30*time.Second), vip4, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +198,7 @@ func TestChildInherits(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s, err := bgp.Start(t.Context(), config(p.neighbor()), bgp.Options{Logger: logger(t)})

@@ -22,6 +22,7 @@ type server struct {
 	bgp      *gobgp.BgpServer // nil: not started
 	wanted   *desired
 	config   Config // as applied
+	port     int    // listened on, or -1
 	routes   map[netip.Prefix]Route
 	policies policies
 }
@@ -31,7 +32,7 @@ func newServer(j *journal) *server { return &server{journal: j} }
 // apply makes d true. After an error it is partly true, and retry goes on.
 func (s *server) apply(d *desired) error {
 	s.wanted = d
-	if s.bgp != nil && !sameSpeaker(&s.config, &d.Config) {
+	if s.bgp != nil && !s.is(&d.Config) {
 		s.close()
 	}
 	if s.bgp == nil {
@@ -57,8 +58,9 @@ func (s *server) retry(problem string) string {
 	return ""
 }
 
-func sameSpeaker(a, b *Config) bool {
-	return a.ASN == b.ASN && a.RouterID == b.RouterID && a.listenPort() == b.listenPort()
+// is tells whether the running GoBGP can be what c asks for.
+func (s *server) is(c *Config) bool {
+	return s.config.ASN == c.ASN && s.config.RouterID == c.RouterID && s.port == c.listenPort()
 }
 
 // start starts GoBGP without neighbours and routes. It opens no management
@@ -80,7 +82,8 @@ func (s *server) start(c *Config) error {
 		return fmt.Errorf("listen on port %d: %w", c.listenPort(), err)
 	}
 	s.bgp = b
-	s.config = Config{ASN: c.ASN, RouterID: c.RouterID, ListenPort: c.listenPort()}
+	s.config = Config{ASN: c.ASN, RouterID: c.RouterID}
+	s.port = c.listenPort()
 	s.routes = make(map[netip.Prefix]Route)
 	s.policies = policies{bgp: b}
 	return s.policies.start()
@@ -226,7 +229,7 @@ func (s *server) revive() error {
 
 // remove ends n's session and forgets it.
 func (s *server) remove(n *Neighbor) error {
-	if n.Password != "" && s.config.ListenPort > 0 {
+	if n.Password != "" && s.port > 0 {
 		// DeletePeer would leave the key on the listening socket, and the
 		// kernel would go on refusing this address without it.
 		bare := s.newPeer(n)

@@ -16,6 +16,7 @@ import (
 func ptr[T any](v T) *T { return &v }
 
 func TestRoutesArriveAsTold(t *testing.T) {
+	t.Parallel()
 	plain := bgp.Route{Prefix: vip4}
 	full := bgp.Route{Prefix: vip4, Prepend: 2, MED: 5, Communities: []string{"65001:80", "no-export"}, LargeCommunities: []string{"65001:1:2"}}
 	tests := []struct {
@@ -83,6 +84,7 @@ func TestRoutesArriveAsTold(t *testing.T) {
 
 // A family without a next hop is not announced, and not waited for.
 func TestOtherFamilyStaysHome(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s := start(t, config(p.neighbor()))
@@ -100,6 +102,7 @@ func TestOtherFamilyStaysHome(t *testing.T) {
 }
 
 func TestWithdrawal(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s := start(t, config(p.neighbor()))
@@ -136,6 +139,7 @@ func TestWithdrawal(t *testing.T) {
 
 // Flush is what stands between the last withdrawal and the last packet.
 func TestFlush(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s := start(t, config(p.neighbor()))
@@ -178,6 +182,7 @@ func TestFlush(t *testing.T) {
 }
 
 func TestFlushDoesNotWaitForTheDead(t *testing.T) {
+	t.Parallel()
 	p := newPair() // nobody listens
 	s := start(t, config(p.neighbor()))
 	announce(t, s, bgp.Route{Prefix: vip4})
@@ -191,6 +196,7 @@ func TestFlushDoesNotWaitForTheDead(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	p := newPair()
 	peer := p.start(t, bgptest.Neighbor{})
 	s := start(t, config(p.neighbor()))
@@ -234,6 +240,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestSessionOptions(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		router bgptest.Neighbor
