@@ -184,7 +184,7 @@ func TestWant(t *testing.T) {
 		l.watcher.Want(addr(dst))
 		start := time.Now()
 		l.expect("asked for", dst, "0 "+dst+" left")
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 4*time.Second { // the kernel may have to ask three times
 			t.Errorf("%s: resolved after %v", dst, took)
 		}
 		if l.watcher.Table().Generation() == generation {
