@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
-	"github.com/osrg/gobgp/v3/pkg/apiutil"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	gobgp "github.com/osrg/gobgp/v3/pkg/server"
 )
 
@@ -20,6 +17,7 @@ import (
 type server struct {
 	journal  *journal
 	bgp      *gobgp.BgpServer // nil: not started
+	spare    *gobgp.BgpServer // one that could not be started: its goroutine would never end
 	wanted   *desired
 	config   Config // as applied
 	port     int    // listened on, or -1
@@ -66,8 +64,11 @@ func (s *server) is(c *Config) bool {
 // start starts GoBGP without neighbours and routes. It opens no management
 // port, refuses every route it is sent, and keeps tables for two families.
 func (s *server) start(c *Config) error {
-	b := gobgp.NewBgpServer(gobgp.LoggerOption(s.journal))
-	go b.Serve()
+	if s.spare == nil {
+		s.spare = gobgp.NewBgpServer(gobgp.LoggerOption(s.journal))
+		go s.spare.Serve()
+	}
+	b := s.spare
 	global := &api.Global{
 		Asn:        c.ASN,
 		RouterId:   c.RouterID.String(),
@@ -79,14 +80,19 @@ func (s *server) start(c *Config) error {
 		global.ListenAddresses = append(global.ListenAddresses, "::")
 	}
 	if err := b.StartBgp(context.Background(), &api.StartBgpRequest{Global: global}); err != nil {
+		b.StopBgp(context.Background(), &api.StopBgpRequest{}) // it may listen on one family
 		return fmt.Errorf("listen on port %d: %w", c.listenPort(), err)
 	}
-	s.bgp = b
+	s.bgp, s.spare = b, nil
 	s.config = Config{ASN: c.ASN, RouterID: c.RouterID}
 	s.port = c.listenPort()
 	s.routes = make(map[netip.Prefix]Route)
 	s.policies = policies{bgp: b}
-	return s.policies.start()
+	if err := s.policies.start(); err != nil {
+		s.close() // rather than learn or announce anything without them
+		return err
+	}
+	return nil
 }
 
 // close ends every session with a notification, and waits for that a little.
@@ -154,165 +160,4 @@ func (s *server) withdraw(p netip.Prefix) error {
 		return err
 	}
 	return s.bgp.DeletePath(context.Background(), &api.DeletePathRequest{Path: path})
-}
-
-// setNeighbors removes, changes and adds neighbours, and touches no other.
-func (s *server) setNeighbors(want []Neighbor) error {
-	var errs []error
-	have := make(map[netip.Addr]*Neighbor)
-	for i := range s.config.Neighbors {
-		have[s.config.Neighbors[i].Address] = &s.config.Neighbors[i]
-	}
-	keep := make([]Neighbor, 0, len(want))
-	stay := make(map[netip.Addr]bool)
-	for i := range want {
-		if h := have[want[i].Address]; h != nil && h.sameSession(&want[i]) {
-			stay[h.Address] = true
-		}
-	}
-	for a, h := range have {
-		if stay[a] {
-			continue
-		}
-		if err := s.remove(h); err != nil {
-			errs = append(errs, fmt.Errorf("neighbor %v: remove: %w", a, err))
-		}
-	}
-	for _, n := range want {
-		var err error
-		switch h := have[n.Address]; {
-		case !stay[n.Address]:
-			err = s.add(&n)
-		case !h.sameAttributes(&n):
-			err = s.retell(&n)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("neighbor %v: %w", n.Address, err))
-			continue
-		}
-		keep = append(keep, n)
-	}
-	s.config.Neighbors = keep
-	return errors.Join(errs...)
-}
-
-// add configures n and starts its session. The policy comes first: a session
-// may be up before the next line.
-func (s *server) add(n *Neighbor) error {
-	if err := s.policies.set(n); err != nil {
-		return err
-	}
-	s.journal.add(n)
-	return s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: s.newPeer(n)})
-}
-
-// revive gives a neighbour whose steady session has just ended a new one at
-// once. GoBGP by itself would stay idle for five seconds, whatever it is told,
-// and refuse the router's own attempts meanwhile.
-func (s *server) revive() error {
-	var errs []error
-	for _, a := range s.journal.lapsed() {
-		i := slices.IndexFunc(s.config.Neighbors, func(n Neighbor) bool { return n.Address == a })
-		if i < 0 {
-			continue
-		}
-		err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: a.String()})
-		if err == nil {
-			err = s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: s.newPeer(&s.config.Neighbors[i])})
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("neighbor %v: revive: %w", a, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// remove ends n's session and forgets it.
-func (s *server) remove(n *Neighbor) error {
-	if n.Password != "" && s.port > 0 {
-		// DeletePeer would leave the key on the listening socket, and the
-		// kernel would go on refusing this address without it.
-		bare := s.newPeer(n)
-		bare.Conf.AuthPassword = ""
-		bare.Conf.AdminDown = true
-		if _, err := s.bgp.UpdatePeer(context.Background(), &api.UpdatePeerRequest{Peer: bare}); err != nil {
-			return err
-		}
-	}
-	if err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: n.Address.String()}); err != nil {
-		return err
-	}
-	s.journal.remove(n.Address)
-	return s.policies.drop(n.Address)
-}
-
-// retell changes what n is told of the routes and tells it again.
-func (s *server) retell(n *Neighbor) error {
-	if err := s.policies.set(n); err != nil {
-		return err
-	}
-	s.journal.resending(n.Address)
-	return s.bgp.ResetPeer(context.Background(), &api.ResetPeerRequest{
-		Address: n.Address.String(), Soft: true, Direction: api.ResetPeerRequest_OUT,
-	})
-}
-
-// agree finds out which families the neighbours take whose sessions are new.
-func (s *server) agree() {
-	for _, a := range s.journal.unasked() {
-		s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: a.String()}, func(p *api.Peer) {
-			s.journal.agree(a, takes(p, bgp.RF_IPv4_UC), takes(p, bgp.RF_IPv6_UC))
-		})
-	}
-}
-
-// takes tells whether the neighbour's OPEN had family f among its capabilities.
-// One without any speaks IPv4 (RFC 4760 §8).
-func takes(p *api.Peer, f bgp.RouteFamily) bool {
-	caps, _ := apiutil.UnmarshalCapabilities(p.GetState().GetRemoteCap())
-	any := false
-	for _, c := range caps {
-		if mp, ok := c.(*bgp.CapMultiProtocol); ok {
-			if any = true; mp.CapValue == f {
-				return true
-			}
-		}
-	}
-	return !any && f == bgp.RF_IPv4_UC
-}
-
-func (s *server) newPeer(n *Neighbor) *api.Peer {
-	p := &api.Peer{
-		Conf: &api.PeerConf{
-			NeighborAddress: n.Address.String(),
-			PeerAsn:         n.ASN,
-			AuthPassword:    n.Password,
-		},
-		Timers: &api.Timers{Config: &api.TimersConfig{
-			HoldTime:               uint64(n.holdTime() / time.Second),
-			KeepaliveInterval:      uint64(max(1, n.holdTime()/time.Second/3)),
-			ConnectRetry:           uint64(n.connectRetry() / time.Second),
-			IdleHoldTimeAfterReset: 1,
-		}},
-		Transport: &api.Transport{
-			RemotePort:  uint32(n.port()),
-			PassiveMode: n.Passive,
-		},
-		GracefulRestart: &api.GracefulRestart{Enabled: false},
-	}
-	if n.LocalAddress.IsValid() {
-		p.Transport.LocalAddress = n.LocalAddress.String()
-	}
-	if n.TTLSecurity > 0 {
-		p.TtlSecurity = &api.TtlSecurity{Enabled: true, TtlMin: uint32(256 - n.TTLSecurity)}
-	}
-	if n.Multihop > 0 {
-		p.EbgpMultihop = &api.EbgpMultihop{Enabled: true, MultihopTtl: uint32(n.Multihop)}
-	}
-	for _, f := range []*api.Family{ipv4, ipv6} {
-		if n.carries(exampleOf(f)) {
-			p.AfiSafis = append(p.AfiSafis, &api.AfiSafi{Config: &api.AfiSafiConfig{Family: f, Enabled: true}})
-		}
-	}
-	return p
 }
