@@ -3,6 +3,7 @@ package fullnat
 import (
 	"context"
 	"errors"
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -100,15 +101,18 @@ func (p *Plane) Publish(s *Snapshot) error {
 	return p.ports.Steer(s.Services.VIPs(), s.Locals)
 }
 
-// Heartbeat returns how long ago the slowest worker last came round. It is the
-// proof of life that announcing VIPs rests on.
+// Heartbeat returns how long ago the slowest worker last came round, for ever if
+// one has not yet. It is the proof of life that announcing VIPs rests on.
 func (p *Plane) Heartbeat() time.Duration {
-	oldest := session.Tick(0)
-	now := p.tick()
+	age := session.Tick(0)
 	for _, w := range p.workers {
-		oldest = max(oldest, now-session.Tick(w.beat.Load()))
+		beat := session.Tick(w.beat.Load())
+		if beat == 0 {
+			return math.MaxInt64
+		}
+		age = max(age, p.tick()-beat) // the clock is read after the beat, and so never behind it
 	}
-	return time.Duration(oldest) * tickLength
+	return time.Duration(age) * tickLength
 }
 
 // ask runs f between two batches of w and waits until it has run. It is how

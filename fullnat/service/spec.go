@@ -1,6 +1,9 @@
 package service
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // A Spec is one service as the control plane wants it.
 type Spec struct {
@@ -14,6 +17,14 @@ type Spec struct {
 	Sorry     netip.AddrPort // gets new connections while no server may; invalid: none
 	Timeouts  Timeouts
 	Options
+}
+
+// Equal says whether s and o ask for the same, their servers in the same order.
+func (s Spec) Equal(o Spec) bool {
+	return s.Name == o.Name && s.VIP == o.VIP && s.Protocol == o.Protocol && s.Mode == o.Mode &&
+		s.Scheduler == o.Scheduler && slices.Equal(s.Flags, o.Flags) &&
+		slices.Equal(s.Servers, o.Servers) && s.Sorry == o.Sorry &&
+		s.Timeouts == o.Timeouts && s.Options == o.Options
 }
 
 // Options are the choices a service has beside its servers.
