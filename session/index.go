@@ -43,7 +43,7 @@ func (r ref) direction() Direction { return Direction(r & 1) }
 // newIndex makes an index for both faces of so many sessions.
 func newIndex(sessions int) index {
 	const perHundred = lanes * loadPercent
-	return index{newHashKey(), make([]bucket, (2*sessions*100+perHundred-1)/perHundred+1)}
+	return index{newHashKey(), slab[bucket]((2*sessions*100+perHundred-1)/perHundred + 1)}
 }
 
 // home returns where a hash belongs: the bucket from its high bits, the tag from

@@ -17,8 +17,14 @@ const (
 	TUN                     // no outbound face
 )
 
-// oneWay says whether only the client's packets pass the director.
-func (m Mode) oneWay() bool { return m == DR || m == TUN }
+// faces is how many faces sessions have: the inbound one, and the outbound one
+// unless replies bypass the director.
+func (m Mode) faces() Direction {
+	if m == DR || m == TUN {
+		return 1
+	}
+	return 2
+}
 
 // A PathID names a [Path] of one table. The zero PathID names none.
 type PathID uint32

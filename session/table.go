@@ -41,8 +41,8 @@ func NewTable(c Config) *Table {
 	}
 	t := &Table{
 		index:    newIndex(c.Sessions),
-		sessions: make([]Session, 1+c.Sessions),
-		records:  make([]record, 1+c.Sessions),
+		sessions: slab[Session](1 + c.Sessions),
+		records:  slab[record](1 + c.Sessions),
 		fresh:    1,
 		paths:    make([]*Path, 1),
 		pathIDs:  make(map[PathKey]PathID),
@@ -107,7 +107,10 @@ func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*S
 	}
 	t.count++
 	p.Inactive++
-	t.eachFace(s, number, t.index.insert)
+	for d := range p.Mode.faces() {
+		face := t.Face(s, d)
+		t.index.insert(&face, refOf(number, d))
+	}
 	t.link(number, t.Expires(s))
 	return s, Opened
 }
@@ -116,7 +119,10 @@ func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*S
 func (t *Table) Close(s *Session) {
 	number := t.number(s)
 	p := t.paths[s.Path]
-	t.eachFace(s, number, t.index.remove)
+	for d := range p.Mode.faces() {
+		face := t.Face(s, d)
+		t.index.remove(&face, refOf(number, d))
+	}
 	t.unlink(number)
 	if p.Mode == FULLNAT {
 		t.ports.free(s, p)
@@ -133,14 +139,6 @@ func (t *Table) Close(s *Session) {
 	t.records[number].next = t.freed
 	t.freed = number
 	t.count--
-}
-
-func (t *Table) eachFace(s *Session, number uint32, do func(*packet.Tuple, ref)) {
-	face := t.Face(s, Inbound)
-	do(&face, refOf(number, Inbound))
-	if face = t.Face(s, Outbound); face.Protocol != 0 {
-		do(&face, refOf(number, Outbound))
-	}
 }
 
 // number returns the number of a session: its place in the slab.

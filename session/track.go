@@ -26,7 +26,7 @@ func (t *Table) Track(s *Session, d Direction, p *packet.Packet, now Tick) {
 }
 
 func viewOf(m Mode, d Direction) view {
-	if m.oneWay() {
+	if m.faces() == 1 {
 		return clientOnly
 	}
 	return view(d)

@@ -1,0 +1,175 @@
+package session
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"fleetlb/fullnat/packet"
+)
+
+// sizes are the numbers of sessions to measure with: in the first cache, around
+// the last, and in memory.
+var sizes = []int{1_000, 100_000, 1_000_000}
+
+// fill opens n sessions of random clients over 64 servers and returns their
+// faces, in random order.
+func fill(b *testing.B, n int) (*Table, [][2]packet.Tuple) {
+	t := newTestTable(n)
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	paths := make([]PathID, 64)
+	for i := range paths {
+		paths[i] = t.Bind(pathTo(addr(fmt.Sprintf("10.0.0.%d", i+1))))
+		t.Path(paths[i]).Live = true
+	}
+	faces := make([][2]packet.Tuple, 0, n)
+	for len(faces) < n {
+		s, outcome := t.Open(randomClient(r), uint16(r.Uint32()), paths[len(faces)%len(paths)], 1)
+		if outcome != Opened {
+			b.Fatalf("session %d: %v", len(faces), outcome)
+		}
+		faces = append(faces, [2]packet.Tuple{t.Face(s, Inbound), t.Face(s, Outbound)})
+	}
+	r.Shuffle(len(faces), func(i, j int) { faces[i], faces[j] = faces[j], faces[i] })
+	return t, faces
+}
+
+// BenchmarkFind looks up random faces, each once before any comes again, as
+// batches of packets arrive: the next tuple does not depend on the last session.
+func BenchmarkFind(b *testing.B) {
+	for _, n := range sizes {
+		t, faces := fill(b, n)
+		for d, name := range []string{"inbound", "outbound"} {
+			tuples := make([]packet.Tuple, n)
+			for i := range faces {
+				tuples[i] = faces[i][d]
+			}
+			b.Run(fmt.Sprintf("%s/sessions=%d", name, n), func(b *testing.B) {
+				i := 0
+				for b.Loop() {
+					if s, _ := t.Find(&tuples[i]); s == nil {
+						b.Fatal("lost")
+					}
+					if i++; i == n {
+						i = 0
+					}
+				}
+			})
+		}
+		b.Run(fmt.Sprintf("batch/sessions=%d", n), func(b *testing.B) {
+			tuples := make([]*packet.Tuple, n)
+			for i := range faces {
+				tuples[i] = &faces[i][i&1]
+			}
+			i := 0
+			for b.Loop() {
+				if i&63 == 0 {
+					t.Prefetch(tuples[i:min(i+64, n)])
+				}
+				if s, _ := t.Find(tuples[i]); s == nil {
+					b.Fatal("lost")
+				}
+				if i++; i == n {
+					i = 0
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("stranger/sessions=%d", n), func(b *testing.B) {
+			r := rand.New(rand.NewPCG(2, 2))
+			tuples := make([]packet.Tuple, 1<<16)
+			for i := range tuples {
+				tuples[i] = faces[i%n][Inbound]
+				tuples[i].Src = randomClient(r)
+			}
+			i := 0
+			for b.Loop() {
+				t.Find(&tuples[i])
+				i = (i + 1) % len(tuples)
+			}
+		})
+	}
+}
+
+// BenchmarkFindTrack is the session's whole share of a packet's cost.
+func BenchmarkFindTrack(b *testing.B) {
+	for _, n := range sizes {
+		t, faces := fill(b, n)
+		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) {
+			p := tcpPacket(packet.FlagACK, 1, 1, 100)
+			i := 0
+			for b.Loop() {
+				s, d := t.Find(&faces[i>>1][i&1])
+				t.Track(s, d, p, 1)
+				if i++; i == 2*n {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpenClose opens a session in a table that holds n and closes another
+// at random.
+func BenchmarkOpenClose(b *testing.B) {
+	for _, n := range sizes {
+		t, faces := fill(b, n)
+		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) {
+			i := 0
+			for b.Loop() {
+				f := &faces[i][Inbound]
+				s, _ := t.Find(f)
+				path := s.Path
+				t.Close(s)
+				f.SrcPort++
+				if s, _ = t.Find(f); s != nil {
+					f.SrcPort++
+				}
+				t.Open(f.Src, f.SrcPort, path, 1)
+				if i++; i == n {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkExpire lets a whole table expire in one tick.
+func BenchmarkExpire(b *testing.B) {
+	const n = 1_000_000
+	var into [64]*Session
+	for b.Loop() {
+		b.StopTimer()
+		t, _ := fill(b, n)
+		now := Tick(1) + t.timeouts[0][None]
+		for t.wheel.clock != now {
+			t.Expire(now, into[:1])
+		}
+		b.StartTimer()
+		for t.Behind(now) {
+			for _, s := range into[:t.Expire(now, into[:])] {
+				t.Close(s)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/session")
+}
+
+func BenchmarkSlot(b *testing.B) {
+	a := addr("198.51.100.7")
+	i := uint16(0)
+	for b.Loop() {
+		sink += uint64(Slot(packet.TCP, a, i))
+		i++
+	}
+}
+
+func BenchmarkHash(b *testing.B) {
+	k := newHashKey()
+	tu := packet.Tuple{Src: addr("198.51.100.7"), Dst: addr("203.0.113.80"), SrcPort: 4711, DstPort: 443, Protocol: packet.TCP}
+	for b.Loop() {
+		tu.SrcPort++
+		sink += k.hash(&tu)
+	}
+}
+
+var sink uint64
