@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,31 @@ import (
 
 	"fleetlb/node/admin"
 )
+
+// shells are those we write completions for.
+var shells = map[string]func(*cobra.Command, io.Writer) error{
+	"bash": func(c *cobra.Command, w io.Writer) error { return c.GenBashCompletionV2(w, true) },
+	"fish": func(c *cobra.Command, w io.Writer) error { return c.GenFishCompletion(w, true) },
+	"zsh":  (*cobra.Command).GenZshCompletion,
+}
+
+func (a *app) completion() *cobra.Command {
+	return &cobra.Command{
+		Use: "completion bash|fish|zsh", GroupID: groupWhy,
+		Short: "A script that teaches a shell to complete fleetlb's commands",
+		Example: `  fleetlb completion bash >/etc/bash_completion.d/fleetlb
+  fleetlb completion fish >/etc/fish/completions/fleetlb.fish
+  fleetlb completion zsh >/usr/local/share/zsh/site-functions/_fleetlb`,
+		Args: usage(1, 1, "one of bash, fish, zsh"), ValidArgsFunction: words("bash", "fish", "zsh"),
+		RunE: func(c *cobra.Command, args []string) error {
+			write, ok := shells[args[0]]
+			if !ok {
+				return misused("completion: there is no script for %q; want one of bash, fish, zsh", args[0])
+			}
+			return write(c.Root(), a.stdout)
+		},
+	}
+}
 
 // completionPatience: a shell that waits longer than this for Tab feels broken.
 const completionPatience = 500 * time.Millisecond

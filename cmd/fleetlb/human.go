@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// count is a number of things, short: 999, 1.2k, 12k, 3.4M.
-func count(n uint64) string { return scaled(n, "") }
+// count is a number of things, short: 9999, 12k, 3.4M.
+func count(n uint64) string {
+	if n < 10_000 {
+		return strconv.FormatUint(n, 10)
+	}
+	return scaled(n, "")
+}
 
 // size is a number of bytes, in powers of a thousand: 999B, 1.2kB.
 func size(n uint64) string { return scaled(n, "B") }

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if flushed := out.Flush(); err == nil && flushed != nil {
-		err = fmt.Errorf("output: %w", unwrapPath(flushed))
+		err = noOutput(flushed)
 	}
 	if err == nil {
 		return done
@@ -67,19 +67,22 @@ func complain(w io.Writer, err error) {
 	}
 }
 
+// codeOf is the exit code. Errors that are not our own are the flag library's, about
+// what it could not parse.
 func codeOf(err error) int {
-	if e := (*admin.Error)(nil); errors.As(err, &e) && e.Kind == admin.Invalid {
-		return misuse
+	if e := (*admin.Error)(nil); errors.As(err, &e) && e.Kind != admin.Invalid {
+		return failed
 	}
-	return failed
+	return misuse
 }
 
 // misused returns an error of usage: "noun: cause", exit code 2.
 func misused(format string, args ...any) error { return admin.Errorf(admin.Invalid, format, args...) }
 
-func unwrapPath(err error) error {
+// noOutput is the error of a print that did not get through, such as a full disk.
+func noOutput(err error) error {
 	if p := (*os.PathError)(nil); errors.As(err, &p) {
-		return p.Err
+		err = p.Err
 	}
-	return err
+	return admin.Errorf(admin.Internal, "output: %v", err)
 }

@@ -73,9 +73,10 @@ standard error as "fleetlb: noun: cause"; the exit code is 0 when it is done,
 
 	root.AddCommand(a.nouns()...)
 	root.AddCommand(a.serverVerbs(), a.serviceVerbs(), a.nodeVerbs(), a.reload())
-	root.AddCommand(a.explain(), a.doctor(), a.version())
+	root.AddCommand(a.explain(), a.doctor(), a.version(), a.completion())
+	root.InitDefaultVersionFlag()
 	root.SetHelpCommand(help(root))
-	root.SetCompletionCommandGroupID(groupWhy)
+	root.CompletionOptions.DisableDefaultCmd = true // it takes any shell for none
 	root.SetUsageTemplate(usageTemplate)
 	return root
 }

@@ -16,7 +16,7 @@ func (a *app) serviceVerbs() *cobra.Command {
 	g := group("service", "Add and delete services")
 	g.AddCommand(a.serviceAdd(), &cobra.Command{
 		Use:   "delete SERVICE",
-		Short: "Delete a service until the next reload; its sessions end",
+		Short: "Delete a service at run time; its sessions end",
 		Args:  usage(1, 1, "one SERVICE"), ValidArgsFunction: a.completeServer(false),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.act(c, func(ctx context.Context, d *admin.Client) error {
@@ -34,7 +34,7 @@ func (a *app) serviceAdd() *cobra.Command {
 	var check admin.CheckSpec
 	c := &cobra.Command{
 		Use:   "add SERVICE --vip IP:PORT",
-		Short: "Add a service until the next reload",
+		Short: "Add a service at run time",
 		Long: `Add a service. What is not said has the default of the configuration file, whose
 rules apply.`,
 		Example: `  fleetlb service add web --vip 203.0.113.10:80 --scheduler wrr \

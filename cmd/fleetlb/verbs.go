@@ -24,7 +24,7 @@ func (a *app) serverVerbs() *cobra.Command {
 			(*admin.Client).ReadyServer),
 		a.serverWeight(),
 		a.serverAdd(),
-		a.serverVerb("delete", "Take a server out of its service until the next reload",
+		a.serverVerb("delete", "Take a server out of its service at run time",
 			(*admin.Client).DeleteServer),
 	)
 	return g
@@ -88,7 +88,7 @@ func servicesOf(ctx context.Context, c *cobra.Command, d *admin.Client, server n
 func (a *app) serverWeight() *cobra.Command {
 	return &cobra.Command{
 		Use:   "weight [SERVICE] IP:PORT WEIGHT",
-		Short: "Set a server's weight until the next reload",
+		Short: "Set a server's weight at run time",
 		Long: `Set a server's weight. 0 gives it no new connections, as ipvsadm users know it.
 
 Without SERVICE: in every service that has the server.`,
@@ -110,7 +110,7 @@ func (a *app) serverAdd() *cobra.Command {
 	var weight int
 	c := &cobra.Command{
 		Use:   "add SERVICE IP:PORT",
-		Short: "Add a server to a service until the next reload",
+		Short: "Add a server to a service at run time",
 		Args:  usage(2, 2, "SERVICE IP:PORT"), ValidArgsFunction: a.completeServer(false),
 	}
 	c.Flags().IntVar(&weight, "weight", 1, "its weight")

@@ -44,20 +44,25 @@ func parseInterval(s string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// joinWatch lets the interval be an argument of its own, "-w 5" as well as
-// "-w5" and "--watch=5": the flag library reads an optional value only when it
-// is attached.
+// joinWatch lets the interval be given as "-w 5" and "-w5" as well as "-w=5":
+// the flag library reads an optional value only after an equals sign.
 func joinWatch(args []string) []string {
 	joined := slices.Clone(args)
-	for i := 0; i+1 < len(joined) && joined[i] != "--"; i++ {
-		if joined[i] != "-w" && joined[i] != "--watch" {
-			continue
+	for i := 0; i < len(joined) && joined[i] != "--"; i++ {
+		if attached, ok := strings.CutPrefix(joined[i], "-w"); ok && isInterval(attached) {
+			joined[i] = "--watch=" + attached
 		}
-		if _, ok := parseInterval(joined[i+1]); ok {
+		alone := joined[i] == "-w" || joined[i] == "--watch"
+		if alone && i+1 < len(joined) && isInterval(joined[i+1]) {
 			joined = slices.Replace(joined, i, i+2, "--watch="+joined[i+1])
 		}
 	}
 	return joined
+}
+
+func isInterval(s string) bool {
+	_, ok := parseInterval(s)
+	return ok
 }
 
 // watch runs show once, or again and again until the operator has seen enough.
@@ -85,7 +90,7 @@ func (a *app) watch(ctx context.Context, show func(context.Context) error) error
 			complain(a.stderr, err)
 		}
 		if err := a.stdout.Flush(); err != nil {
-			return fmt.Errorf("output: %w", unwrapPath(err))
+			return noOutput(err)
 		}
 		if !pause(ctx, time.Duration(a.interval)) {
 			return nil
