@@ -12,10 +12,10 @@ import (
 	"fleetlb/node/admin"
 )
 
-// A Director is an [admin.Backend] made of what it shall answer. Set its fields
-// before it is used.
+// A Director is an [admin.Backend] made of what it shall answer. Its fields are
+// set before it is used, or under its lock.
 type Director struct {
-	mu sync.Mutex
+	sync.Mutex
 
 	StatusNow    admin.Status
 	ServiceList  []admin.Service
@@ -31,18 +31,18 @@ type Director struct {
 	Findings     []admin.Finding
 	Changes      []admin.Change // of the next reload
 
-	// Fail, when set, is asked before everything else; "status", "server drain".
+	// Fail, when set, is asked before anything is done: "status", "server drain".
 	Fail func(what string) error
 }
 
 var _ admin.Backend = (*Director)(nil)
 
 func (d *Director) enter(what string) (leave func(), err error) {
-	d.mu.Lock()
+	d.Lock()
 	if d.Fail != nil {
 		err = d.Fail(what)
 	}
-	return d.mu.Unlock, err
+	return d.Unlock, err
 }
 
 // read answers a noun with a copy of list.
