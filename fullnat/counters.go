@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/service"
 	"fleetlb/session"
@@ -17,9 +19,15 @@ const Slots = session.Slots
 // Counters is what a plane has counted since it was made.
 type Counters struct {
 	Sessions int                  // there are now
-	Turns    uint64               // rounds of the workers that carried something
+	Workers  []WorkerCounters     // by number
 	Verdicts [numVerdicts]uint64  // frames, by Verdict
 	Servers  map[ServerID]Traffic // every server that is served or has sessions
+}
+
+// WorkerCounters is what one worker has done.
+type WorkerCounters struct {
+	Turns uint64        // rounds that carried something
+	Busy  time.Duration // processor time that its thread has used
 }
 
 // A ServerID tells one server of one service from all others, over all
@@ -56,7 +64,7 @@ func (p *Plane) Counters(ctx context.Context) (*Counters, error) {
 
 func (w *Worker) countInto(c *Counters) {
 	c.Sessions += w.sessions.Count()
-	c.Turns += w.turns
+	c.Workers = append(c.Workers, WorkerCounters{w.turns, threadTime()})
 	for i, n := range w.verdicts {
 		c.Verdicts[i] += n
 	}
@@ -70,6 +78,14 @@ func (w *Worker) countInto(c *Counters) {
 		t.BytesOut += path.BytesOut
 		c.Servers[id] = t
 	}
+}
+
+// threadTime is the processor time of the thread that asks. A worker's thread is
+// the worker's alone, so nobody has to measure while packets are carried.
+func threadTime() time.Duration {
+	var used unix.Timespec
+	unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &used)
+	return time.Duration(used.Nano())
 }
 
 // SessionInfo is one session, as of one moment.

@@ -43,9 +43,9 @@ var (
 	bgpRoutes         = desc("bgp_routes", "Routes that should be announced.")
 	speakerRestarts   = desc("bgp_speaker_restarts_total", "How often the BGP speaker process had to be replaced.")
 
-	workerBusy      = desc("worker_busy_seconds_total", "Time the worker spent on packets.", "worker")
+	workerBusy      = desc("worker_busy_seconds_total", "Processor time the worker has used.", "worker")
 	workerPackets   = desc("worker_packets_total", "Packets the worker received.", "worker")
-	workerBatches   = desc("worker_batches_total", "Batches those packets came in.", "worker")
+	workerBatches   = desc("worker_batches_total", "Rounds in which the worker carried something.", "worker")
 	interfaceKernel = desc("interface_kernel_drops_total", "Frames the kernel dropped for lack of room before a worker took them.", "interface")
 
 	reloads         = desc("config_reloads_total", "Reloads of the configuration.", "result")
@@ -81,7 +81,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.NewInvalidMetric(buildInfo, fmt.Errorf("panic: %v", v))
 		}
 	}()
-	s := c.source.Metrics()
+	s, err := c.source.Metrics()
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(buildInfo, err)
+		return
+	}
 	o := out(to)
 	o.gauge(buildInfo, 1, s.Version)
 	o.gauge(startTime, float64(s.Started.UnixNano())/1e9)

@@ -27,9 +27,9 @@ package metrics
 
 import "time"
 
-// A Source answers each scrape. It is called concurrently.
+// A Source answers each scrape, or fails it. It is called concurrently.
 type Source interface {
-	Metrics() Snapshot
+	Metrics() (Snapshot, error)
 }
 
 // Snapshot is the director at one moment. Counters count from its start.
@@ -105,9 +105,9 @@ var States = []string{"idle", "connect", "active", "opensent", "openconfirm", "e
 
 // Worker is one worker of the dataplane.
 type Worker struct {
-	Busy    time.Duration // spent on packets since the start, not waiting for them
+	Busy    time.Duration // processor time since the start
 	Packets uint64        // received
-	Batches uint64        // that they came in
+	Batches uint64        // rounds that carried something
 }
 
 // Interface is one network interface.
