@@ -158,7 +158,7 @@ func (l *loader) parse(name string, data []byte) (map[string]any, *place, bool) 
 		l.faults = append(l.faults, syntaxError(name, string(data), err, stopped))
 		return nil, nil, false
 	}
-	if stopped.Text != "" { // the two readers disagree: there would be no lines
+	if stopped.Text != "" { // the locator is the stricter one
 		l.faults = append(l.faults, stopped)
 		return nil, nil, false
 	}

@@ -17,6 +17,7 @@ type place struct {
 	keys  map[string]*place
 	items []*place
 	bad   bool // refused already: whoever looks later stays silent
+	value bool // it stands behind an equals sign: nothing can be added to it
 }
 
 // at follows keys downwards.
@@ -135,6 +136,10 @@ func (l *locator) descend(p *place, parts []string, line int) *place {
 			next = l.table(line)
 			p.keys[part] = next
 		}
+		if next.value {
+			l.twice(part, next)
+			return l.table(line)
+		}
 		if n := len(next.items); n > 0 {
 			next = next.items[n-1]
 		}
@@ -157,7 +162,18 @@ func (l *locator) pair(into *place) {
 	l.space()
 	value := l.value(line)
 	into = l.descend(into, parts[:len(parts)-1], line)
-	into.keys[parts[len(parts)-1]] = value
+	last := parts[len(parts)-1]
+	if before := into.keys[last]; before != nil {
+		l.twice(last, before)
+		return
+	}
+	into.keys[last] = value
+}
+
+// twice complains about a key that has a value already. The library lets
+// a.b = 1 be followed by a = 2, and drops the latter.
+func (l *locator) twice(key string, before *place) {
+	l.stop(show(key) + " is already set on line " + strconv.Itoa(before.line))
 }
 
 // key is a, "a b" or a."b".c. Unless it stopped there is at least one part.
@@ -200,7 +216,7 @@ func bare(c byte) bool {
 
 // value skips a value and returns its place.
 func (l *locator) value(line int) *place {
-	p := &place{file: l.file, line: line}
+	p := &place{file: l.file, line: line, value: true}
 	switch c := l.peek(); {
 	case strings.HasPrefix(l.src[l.pos:], `"""`):
 		l.multiline(`"`)

@@ -84,6 +84,10 @@ func TestLocateStops(t *testing.T) {
 		{"a\n", "f:1: a key is followed by =", false},
 		{"\n\na = \n", "f:3: a value is expected here", false},
 		{"a = \"\"\"\n\n", "f:1: the string that begins here does not end", false},
+		{"a.b = 1\na = 2", `f:2: "a" is already set on line 1`, false},
+		{"a = {}\na.b = 1", `f:2: "a" is already set on line 1`, false},
+		{"a = [{}]\n[a.b]", `f:2: "a" is already set on line 1`, false},
+		{"a = 1\n\na = 1", `f:3: "a" is already set on line 1`, false},
 		{"a = 1 2 ]", "f:1: the line should end here", false},
 	} {
 		_, fault, deep := locate("f", tt.src)
@@ -118,6 +122,9 @@ func FuzzLocate(f *testing.F) {
 				t.Logf("library: %v", err)
 			}
 			return
+		}
+		if strings.Contains(fault.Text, "is already set") {
+			return // the library lets a.b = 1 be followed by a = 2
 		}
 		if strings.Contains(src, `\\""""""`) {
 			return // six quotes end no string; after \\ the library thinks they do

@@ -31,7 +31,8 @@ func syntaxError(name, text string, err error, stopped Error) Error {
 		return Error{name, max(1, stopped.Line), oneLine(err.Error())}
 	}
 	line := max(1, pe.Position.Line)
-	if 0 < stopped.Line && stopped.Line < line {
+	again := strings.HasSuffix(pe.Message, "has already been defined.") // the locator says where
+	if 0 < stopped.Line && (stopped.Line < line || stopped.Line == line && again) {
 		return stopped
 	}
 	lines := strings.SplitN(text, "\n", line+1)

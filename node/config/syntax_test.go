@@ -25,7 +25,8 @@ func TestSyntax(t *testing.T) {
 		{"a = [\n1,", `:2: the bracket that opens here does not close`},
 		{"a = [ # never closed\n[1],", `:2: the bracket that opens here does not close`},
 		{"a = \"\"\"\nnever closed", `:2: the string that begins here does not end`},
-		{"name = 1\nname = 2", `:3: key 'name' has already been defined`},
+		{"name = 1\nname = 2", `:3: "name" is already set on line 2`},
+		{"[node]\nname.x = 1\nname = 2", `:4: "name" is already set on line 3`},
 		{"[node]\n[node]", `:3: key 'node' has already been defined`},
 	}
 	path := filepath.Join(t.TempDir(), "lb.toml")
