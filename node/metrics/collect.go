@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -88,7 +89,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	o := out(to)
 	o.gauge(buildInfo, 1, s.Version)
-	o.gauge(startTime, float64(s.Started.UnixNano())/1e9)
+	o.gauge(startTime, epoch(s.Started))
 	o.gauge(sessions, float64(s.Sessions))
 	o.gauge(sessionsMax, float64(s.MaxSessions))
 	for _, v := range s.Services {
@@ -124,7 +125,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	o.count(reloads, float64(s.ReloadsApplied), "applied")
 	o.count(reloads, float64(s.ReloadsRefused), "refused")
 	o.gauge(reloadOK, truth(!s.LastReloadRefused))
-	o.gauge(configTimestamp, float64(s.ConfigLoaded.UnixNano())/1e9)
+	o.gauge(configTimestamp, epoch(s.ConfigLoaded))
 }
 
 // out is where samples go.
@@ -168,6 +169,14 @@ func (o out) neighbor(n Neighbor) {
 	}
 	o.gauge(neighborUptime, n.Uptime.Seconds(), n.Address, asn)
 	o.gauge(neighborAnnounced, float64(n.Announced), n.Address, asn)
+}
+
+// epoch is seconds since 1970, 0 for the zero time.
+func epoch(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixNano()) / 1e9
 }
 
 func truth(b bool) float64 {
