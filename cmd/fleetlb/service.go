@@ -16,7 +16,7 @@ func (a *app) serviceVerbs() *cobra.Command {
 	g := group("service", "Add and delete services")
 	g.AddCommand(a.serviceAdd(), &cobra.Command{
 		Use:   "delete SERVICE",
-		Short: "Delete a service at run time; its sessions end",
+		Short: "Delete a service at run time",
 		Args:  usage(1, 1, "one SERVICE"), ValidArgsFunction: a.completeServer(false),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.act(c, func(ctx context.Context, d *admin.Client) error {

@@ -198,7 +198,7 @@ func TestPeers(t *testing.T) {
 			os.Chmod(path, tt.mode)
 			cmd := exec.Command(program)
 			cmd.Dir = "/"
-			cmd.Env = []string{"ADMIN_TEST_CLIENT=" + path}
+			cmd.Env = []string{"ADMIN_TEST_CLIENT=" + path, "GORACE=atexit_sleep_ms=0"}
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &tt.who}
 			out, err := cmd.CombinedOutput()
 			if err != nil || string(out) != tt.want {
