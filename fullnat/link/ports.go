@@ -31,7 +31,7 @@ type Ports struct {
 
 // Open opens the interfaces of these names, in the present thread's network
 // namespace, for so many workers. They receive nothing until Steer. An interface
-// that is down is opened when it comes up.
+// that is down is opened when it comes up. Without any, the workers only wait.
 func Open(interfaces []string, workers int) (*Ports, error) {
 	return open(interfaces, newSteering(workers))
 }
@@ -78,8 +78,8 @@ func sensible(interfaces []string, workers int) error {
 	if workers < 1 || workers > 256 {
 		return fmt.Errorf("link: %d workers: not between 1 and 256", workers)
 	}
-	if len(interfaces) == 0 || len(interfaces) > 255 {
-		return fmt.Errorf("link: %d interfaces: not between 1 and 255", len(interfaces))
+	if len(interfaces) > 255 {
+		return fmt.Errorf("link: %d interfaces: more than 255", len(interfaces))
 	}
 	for i, name := range interfaces {
 		if slices.Contains(interfaces[:i], name) {

@@ -411,7 +411,7 @@ func TestOpenErrors(t *testing.T) {
 		workers    int
 		want       string
 	}{
-		{nil, 1, "link: 0 interfaces: not between 1 and 255"},
+		{make([]string, 256), 1, "link: 256 interfaces: more than 255"},
 		{[]string{"eth0"}, 0, "link: 0 workers: not between 1 and 256"},
 		{[]string{"eth0", "eth0"}, 1, "interface eth0: listed twice"},
 		{[]string{"eth0", "eth7"}, 1, "interface eth7: route ip+net: no such network interface"},
@@ -424,6 +424,26 @@ func TestOpenErrors(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNoInterface: a director may run before it has anything to carry.
+func TestNoInterface(t *testing.T) {
+	p, err := Open(nil, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Steer(nil, nil); err != nil {
+		t.Error(err)
+	}
+	q := p.Queues()[1]
+	if n := q.Recv(make([]*Frame, 1)); n != 0 {
+		t.Errorf("received %d frames", n)
+	}
+	q.Wake()
+	if err := q.Wait(time.Minute); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestLeaks opens and closes a set of interfaces and counts what is left.

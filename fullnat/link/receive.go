@@ -14,7 +14,7 @@ func (q *queue) Recv(into []*Frame) int {
 		port := (q.turn + i) % len(q.taps)
 		n += q.receive(port, into[n:])
 	}
-	q.turn = (q.turn + 1) % len(q.taps)
+	q.turn = (q.turn + 1) % max(1, len(q.taps))
 	return n
 }
 
