@@ -97,6 +97,9 @@ func (t *Table) Generation() uint32 { return t.generation }
 // Port returns an interface as it is at present.
 func (t *Table) Port(port uint8) *Port { return &t.ports[port] }
 
+// Ports lists the interfaces as they are at present. It is the table's.
+func (t *Table) Ports() []Port { return t.ports }
+
 // OnLink says whether a lies in a prefix connected to a port.
 func (t *Table) OnLink(port uint8, a packet.Addr) bool {
 	ip := a.Netip()
