@@ -23,6 +23,7 @@ type Table struct {
 	records  []record  // of the same numbers
 	fresh    uint32    // numbers from here on were never used
 	freed    uint32    // the head of the list of numbers that were
+	hand     uint32    // the number that Expendable looked at last
 	count    int
 
 	paths     []*Path // by PathID
