@@ -1,0 +1,230 @@
+package node
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"fleetlb/bgp"
+	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/service"
+	"fleetlb/node/config"
+	"fleetlb/node/health"
+)
+
+// inputs is all that a plan is made from.
+type inputs struct {
+	services  []config.Service
+	locals    []netip.Prefix
+	verdicts  map[string]health.Verdict    // by targetKey
+	reachable func(server netip.Addr) bool // its next hop is known to be there
+	busy      func(service string) bool    // it has established sessions
+	stood     map[string]standing          // when planned last, by service
+	alive     bool                         // the workers come round
+	draining  bool                         // the VIPs are to go elsewhere
+	leaving   bool                         // and the local addresses too
+}
+
+// A standing is how a service stands with its quorum.
+type standing uint8
+
+const (
+	untried standing = iota // has not had it yet
+	quorate                 // has it
+	lost                    // had it
+)
+
+// A planned service is what became of one of the inputs.
+type planned struct {
+	config    *config.Service
+	up        int // servers that new connections can be given to
+	standing  standing
+	lingers   bool // announced for the sake of established sessions alone
+	announced bool
+}
+
+// A plan is what the director shall do.
+type plan struct {
+	specs    []service.Spec
+	services []planned // one for each spec
+	routes   []bgp.Route
+}
+
+// newPlan is a pure function: no clock, no I/O.
+func newPlan(in *inputs) *plan {
+	p := &plan{}
+	vips := map[netip.Addr]bool{}
+	for i := range in.services {
+		s := in.service(&in.services[i])
+		p.specs = append(p.specs, in.spec(s.config))
+		p.services = append(p.services, s)
+		if s.announced {
+			vips[s.config.VIP.Addr()] = true
+		}
+	}
+	for vip := range vips {
+		p.routes = append(p.routes, bgp.Route{Prefix: netip.PrefixFrom(vip, vip.BitLen())})
+	}
+	if in.alive && !in.leaving {
+		for _, block := range in.locals {
+			p.routes = append(p.routes, bgp.Route{Prefix: block})
+		}
+	}
+	slices.SortFunc(p.routes, byPrefix)
+	return p
+}
+
+// spec turns a service into what the dataplane is told.
+func (in *inputs) spec(s *config.Service) service.Spec {
+	mode, _ := service.ParseMode(s.Mode) // both verified
+	fate, _ := service.ParseFate(s.DeadServer)
+	spec := service.Spec{
+		Name:      s.Name,
+		VIP:       s.VIP,
+		Protocol:  protocolNumber(s.Protocol),
+		Mode:      mode,
+		Scheduler: s.Scheduler,
+		Flags:     s.SchedulerFlags,
+		Sorry:     s.SorryServer,
+		Timeouts:  service.Timeouts(s.Timeouts),
+		Options: service.Options{
+			ResetOnExpiry:    s.ResetOnExpiry,
+			DeadServer:       fate,
+			InhibitOnFailure: s.InhibitOnFailure,
+			MSS:              uint16(s.MSS),
+		},
+	}
+	lastResort := in.lastResort(s)
+	for i := range s.Servers {
+		r := &s.Servers[i]
+		if !r.Enabled {
+			continue
+		}
+		v := in.verdicts[targetKey(s, r.Address)]
+		up := v.Up || v.Flapping && lastResort
+		// One that nobody has checked yet, or that flaps, gets nothing new; but
+		// it is not known to be dead, and so nothing is taken from it.
+		pending := !up && (v.Flapping || !v.Checked)
+		spec.Servers = append(spec.Servers, service.ServerSpec{
+			Address: r.Address, Weight: r.Weight, Up: up || pending, Drain: r.Drain || pending,
+		})
+	}
+	return spec
+}
+
+// lastResort says whether no server is up that could get new connections, so
+// that those come into question that flap.
+func (in *inputs) lastResort(s *config.Service) bool {
+	return !slices.ContainsFunc(s.Servers, func(r config.Server) bool {
+		return in.verdicts[targetKey(s, r.Address)].Up && takes(&r)
+	})
+}
+
+// takes says whether the operator wants new connections to go to a server.
+func takes(r *config.Server) bool { return r.Enabled && !r.Drain && r.Weight > 0 }
+
+// service says how a service stands.
+//
+// A server that drains is as healthy as before, so the quorum does not suffer
+// from it: its sessions need the VIP as well. But once no server takes anything
+// new, and the last established session is over, the VIP attracts only clients
+// who are refused, and goes.
+func (in *inputs) service(s *config.Service) planned {
+	healthy := 0
+	p := planned{config: s}
+	lastResort := in.lastResort(s)
+	for i := range s.Servers {
+		r := &s.Servers[i]
+		v := in.verdicts[targetKey(s, r.Address)]
+		if !r.Enabled || !v.Up && !(v.Flapping && lastResort) || !in.reachable(r.Address.Addr()) {
+			continue
+		}
+		healthy++
+		if takes(r) {
+			p.up++
+		}
+	}
+	before := in.stood[s.Name]
+	need := quorum(s, before)
+	sorry := s.SorryServer.IsValid() && in.reachable(s.SorryServer.Addr())
+	served := healthy >= need && (p.up > 0 || need <= 0)
+	p.lingers = !served && !sorry && before == quorate && healthy >= need && in.busy(s.Name)
+	switch {
+	case served || sorry || p.lingers:
+		p.standing = quorate
+	case before != untried:
+		p.standing = lost
+	}
+	p.announced = p.standing == quorate && in.alive && !in.draining
+	return p
+}
+
+// quorum is how many healthy servers a service needs, as it stands: hysteresis
+// more than it says to come back, and as many less to go, so that one flapping
+// server does not move the VIP. A service that has not been announced yet has
+// nothing to come back from.
+func quorum(s *config.Service, before standing) int {
+	switch before {
+	case quorate:
+		return s.Quorum - s.Hysteresis
+	case lost:
+		return s.Quorum + s.Hysteresis
+	}
+	return s.Quorum
+}
+
+func protocolNumber(name string) uint8 {
+	if name == "udp" {
+		return packet.UDP
+	}
+	return packet.TCP
+}
+
+func protocolName(number uint8) string {
+	if number == packet.UDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// standings is what the next plan wants to know of this one.
+func (p *plan) standings() map[string]standing {
+	all := make(map[string]standing, len(p.services))
+	for _, s := range p.services {
+		all[s.config.Name] = s.standing
+	}
+	return all
+}
+
+// lingers says whether a service waits for its last sessions.
+func (p *plan) lingers() bool {
+	return slices.ContainsFunc(p.services, func(s planned) bool { return s.lingers })
+}
+
+// serves names what stands behind a route.
+func (p *plan) serves(r bgp.Route) string {
+	var names []string
+	for _, s := range p.services {
+		if s.announced && r.Prefix.IsSingleIP() && s.config.VIP.Addr() == r.Prefix.Addr() {
+			names = append(names, s.config.Name)
+		}
+	}
+	if names == nil {
+		return "local addresses"
+	}
+	return strings.Join(names, ", ")
+}
+
+// both returns the routes that are in a and in b, which are sorted: what may stay
+// announced while the workers change from one to the other.
+func both(a, b []bgp.Route) []bgp.Route {
+	var common []bgp.Route
+	for _, r := range a {
+		if i, found := slices.BinarySearchFunc(b, r, byPrefix); found && r.Equal(b[i]) {
+			common = append(common, r)
+		}
+	}
+	return common
+}
+
+func byPrefix(a, b bgp.Route) int { return a.Prefix.Compare(b.Prefix) }

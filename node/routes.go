@@ -1,0 +1,61 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"fleetlb/bgp"
+	"fleetlb/node/admin"
+)
+
+func (b backend) Neighbors(ctx context.Context) ([]admin.Neighbor, error) {
+	v, err := b.view(ctx)
+	if err != nil || v.speaker == nil {
+		return nil, err
+	}
+	var all []admin.Neighbor
+	now := time.Now()
+	for _, n := range v.speaker.Neighbors() {
+		all = append(all, admin.Neighbor{
+			Address: n.Address, ASN: n.ASN, State: string(n.State),
+			UptimeS: seconds(n.Uptime(now)), Announced: n.Announced, BFD: "off",
+		})
+	}
+	return all, nil
+}
+
+func (b backend) Routes(ctx context.Context) ([]admin.Route, error) {
+	v, err := b.view(ctx)
+	if err != nil || v.speaker == nil {
+		return nil, err
+	}
+	told := v.told()
+	var all []admin.Route
+	for _, r := range v.plan.routes {
+		all = append(all, admin.Route{
+			Prefix: r.Prefix, For: v.plan.serves(r), Prepend: r.Prepend, MED: r.MED,
+			Communities: r.Communities, Neighbors: told[r.Prefix.Addr().Is4()],
+		})
+	}
+	return all, nil
+}
+
+// told counts the neighbours that are there to be told of IPv4 (true) and IPv6
+// routes.
+func (v *view) told() map[bool]int {
+	there := map[bool]int{}
+	for _, n := range v.speaker.Neighbors() {
+		for i := range v.config.BGP.Neighbors {
+			c := &v.config.BGP.Neighbors[i]
+			if c.Address != n.Address || n.State != bgp.Established {
+				continue
+			}
+			for _, four := range []bool{true, false} {
+				if carries(c, four) {
+					there[four]++
+				}
+			}
+		}
+	}
+	return there
+}

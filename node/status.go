@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"fleetlb/bgp"
+	"fleetlb/fullnat"
+	"fleetlb/node/admin"
+	"fleetlb/node/config"
+)
+
+func (b backend) Status(ctx context.Context) (admin.Status, error) {
+	v, c, err := b.counted(ctx)
+	if err != nil {
+		return admin.Status{}, err
+	}
+	s := admin.Status{
+		Node: v.config.Node.Name, State: v.state, Version: b.version, PID: os.Getpid(),
+		UptimeS: seconds(time.Since(b.started)),
+		Workers: b.workers, Steering: b.ports.Steering(), Offload: "off",
+		Services: len(v.plan.services),
+		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
+		Routes: len(v.plan.routes),
+
+		ConfigFile: v.config.File, ConfigDigest: v.digest, ConfigAgeS: seconds(time.Since(v.loaded)),
+		Reloads: v.reloads.done, ReloadFailures: v.reloads.failed, ReloadError: v.reloads.lastError,
+	}
+	for _, i := range b.ports.Interfaces() {
+		s.Interfaces = append(s.Interfaces, i.Name)
+	}
+	for _, d := range append(verdictDrops(c), linkDrops(b.ports.Stats())...) {
+		s.Dropped += d.Packets
+	}
+	for i, p := range v.plan.services {
+		s.Servers += len(v.table.Services[i].Servers)
+		s.ServersUp += p.up
+		if p.state() == "up" {
+			s.ServicesUp++
+		}
+	}
+	for _, t := range c.Servers {
+		s.Opened += t.Connections
+		s.PacketsIn += t.PacketsIn
+		s.PacketsOut += t.PacketsOut
+		s.BytesIn += t.BytesIn
+		s.BytesOut += t.BytesOut
+	}
+	if v.speaker != nil {
+		for _, n := range v.speaker.Neighbors() {
+			s.Neighbors++
+			if n.State == bgp.Established {
+				s.Established++
+			}
+		}
+	}
+	return s, nil
+}
+
+// counted is a view and what the workers have counted.
+func (b backend) counted(ctx context.Context) (view, *fullnat.Counters, error) {
+	v, err := b.view(ctx)
+	if err != nil {
+		return view{}, nil, err
+	}
+	c, err := b.plane.Counters(ctx)
+	return v, c, err
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+// Nodes lists the directors of the fleet: this one.
+func (b backend) Nodes(ctx context.Context) ([]admin.Node, error) {
+	v, c, err := b.counted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []admin.Node{{
+		Name: v.config.Node.Name, State: v.state, Epoch: uint64(b.started.UnixNano()),
+		Sessions: c.Sessions, Slots: fullnat.Slots, ConfigDigest: v.digest,
+	}}, nil
+}
+
+// Config is the running configuration, with what was changed by command.
+func (b backend) Config(ctx context.Context) (admin.Config, error) {
+	v, err := b.view(ctx)
+	if err != nil {
+		return admin.Config{}, err
+	}
+	c := admin.Config{
+		File: v.config.File, Digest: v.digest, AgeS: seconds(time.Since(v.loaded)),
+		TOML: string(config.Marshal(v.running)),
+	}
+	for _, e := range v.edits {
+		c.Runtime = append(c.Runtime, e.says)
+	}
+	return c, nil
+}

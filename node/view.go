@@ -1,0 +1,80 @@
+package node
+
+import (
+	"context"
+	"slices"
+
+	"fleetlb/fullnat/service"
+	"fleetlb/node/admin"
+	"fleetlb/node/metrics"
+)
+
+// backend is what the operator sees of a director and does to it. Its methods
+// run on the API's goroutines.
+type backend struct{ *director }
+
+var _ admin.Backend = backend{}
+
+func missing(format string, args ...any) error { return admin.Errorf(admin.NotFound, format, args...) }
+func refused(format string, args ...any) error { return admin.Errorf(admin.Refused, format, args...) }
+func invalid(format string, args ...any) error { return admin.Errorf(admin.Invalid, format, args...) }
+
+// A view is what the director's goroutine owns, as of one moment. What it points
+// to is replaced and never changed, so it can be read anywhere.
+type view struct {
+	settings
+	reloads reloads
+	plan    *plan
+	table   *service.Table
+	speaker speaker
+	metrics *metrics.Listener
+	state   string
+}
+
+func (d *director) view(ctx context.Context) (v view, err error) {
+	err = d.do(ctx, func() error {
+		v = view{d.settings, d.reloads, d.plan, d.table, d.speaker, d.metrics, d.state()}
+		return nil
+	})
+	return v, err
+}
+
+// state is the director's condition in a word.
+func (d *director) state() string {
+	switch {
+	case d.drained:
+		return "drained"
+	case d.draining:
+		return "draining"
+	case !d.pulse.alive:
+		return "starting"
+	}
+	return "serving"
+}
+
+// of returns a service as it is planned and as the workers know it.
+func (v *view) of(name string) (*planned, *service.Service) {
+	for i := range v.plan.services {
+		if p := &v.plan.services[i]; p.config.Name == name {
+			return p, v.table.Services[i]
+		}
+	}
+	return nil, nil
+}
+
+// known refuses the name of a service that there is not; "" stands for all.
+func (v *view) known(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := named(v.running.Services, name)
+	return err
+}
+
+// serversOf lists a service's servers, the sorry server last.
+func serversOf(s *service.Service) []*service.Server {
+	if s.Sorry == nil {
+		return s.Servers
+	}
+	return append(slices.Clip(s.Servers), s.Sorry)
+}
