@@ -9,13 +9,13 @@ import (
 // local address, and a director that dies leaves nobody behind who would. What
 // a host owes its neighbours the worker says itself.
 
-// echo answers a ping to an address of ours.
+// echo answers a ping.
 func (w *Worker) echo(p *packet.Packet) Verdict {
-	if !w.snap.owns(p.Tuple.Dst) {
-		return NotOurs
-	}
 	if !w.snap.Ping {
 		return DropProtocol
+	}
+	if w.snap.owns(p.Tuple.Src) {
+		return DropSpoofed
 	}
 	p.EchoReply()
 	return Answered
@@ -26,11 +26,10 @@ func (w *Worker) echo(p *packet.Packet) Verdict {
 // was told the way to it, and a second answer would only confuse.
 func (w *Worker) ask(f *link.Frame, p *packet.Packet) Verdict {
 	target, ok := p.Asked()
-	hops := w.snap.Hops
-	if !ok || !w.snap.owns(target) || !hops.OnLink(f.Port, target) || hops.HostAddress(target) {
+	if !ok || !w.snap.owns(target) || !w.snap.onLink(f.Port, target) {
 		return NotOurs
 	}
-	w.become(f, packet.PutAnswer(w.scratch[:], p, w.macs[f.Port]))
+	w.become(f, packet.PutAnswer(w.scratch[:], p, w.snap.Hops.Port(f.Port).MAC))
 	return Answered
 }
 
@@ -68,9 +67,9 @@ func (w *Worker) reject(f *link.Frame, p *packet.Packet, n int, cause Verdict) V
 	}
 	w.rejects--
 	w.verdicts[cause]++
-	e, answer := p.Ethernet(), (*packet.EthernetHeader)(w.scratch[:])
-	answer.SetDst(e.Src())
-	answer.SetSrc(e.Dst())
+	asked, answer := p.Ethernet(), (*packet.EthernetHeader)(w.scratch[:])
+	answer.SetDst(asked.Src())
+	answer.SetSrc(asked.Dst())
 	w.become(f, n)
 	return Rejected
 }

@@ -1,24 +1,9 @@
 package fullnat
 
 import (
-	"time"
-
 	"fleetlb/fullnat/packet"
 	"fleetlb/session"
 )
-
-// ticks rounds a duration up to ticks.
-func ticks(d time.Duration) session.Tick {
-	return session.Tick((d + tickLength - 1) / tickLength)
-}
-
-// tick does what comes with time and not with packets.
-func (w *Worker) tick(now session.Tick) {
-	w.ticked = now
-	w.rejects = rejectsPerTick
-	w.unpark(now)
-	w.expireFragments(now)
-}
 
 // expire forgets the sessions whose time is up. An established one that fell
 // idle may still be believed in by both its ends: they are told.
@@ -58,15 +43,16 @@ func (w *Worker) reset(s *session.Session, d session.Direction, now session.Tick
 		return
 	}
 	face := w.sessions.Face(s, 1-d)
-	n := packet.PutReset(w.scratch[:], face.Reverse(), seq, ack, flags)
-	w.become(f, n)
-	path := w.sessions.Path(s.Path)
-	hop := w.hop(s, path, d)
-	if hop == nil {
+	w.become(f, packet.PutReset(w.scratch[:], face.Reverse(), seq, ack, flags))
+	switch hop := w.hop(s, w.sessions.Path(s.Path), d); {
+	case hop == nil:
 		w.settle(f, DropNoRoute)
-		return
+	case !hop.Resolved:
+		w.settle(f, w.park(f, face.Src, now))
+	default:
+		dispatch(f, hop)
+		w.settle(f, Originated)
 	}
-	w.settle(f, w.leave(f, face.Src, hop, now))
 }
 
 // A reaper resets the sessions of servers that went down. It walks over the
@@ -76,31 +62,35 @@ type reaper struct {
 	from    session.Cursor
 }
 
-const reapChunk = 4096
+const reapChunk = 1024
 
 // start makes the next walk begin, also when one is under way.
 func (r *reaper) start() { r.walking, r.from = true, 0 }
 
-// reap does one chunk of the walk. A TCP session is not forgotten at once: its
-// client may have been sending, and is told again, with the number it expects,
-// when its next packet comes.
+// reap does one chunk of the walk.
 func (w *Worker) reap(now session.Tick) {
 	if !w.reaper.walking {
 		return
 	}
 	w.reaper.from = w.sessions.Each(w.reaper.from, reapChunk, func(s *session.Session) {
-		path := w.sessions.Path(s.Path)
-		if path.Flags&pathDead == 0 || s.State == session.Close {
-			return
+		if w.sessions.Path(s.Path).Flags&pathDead != 0 {
+			w.abandon(s, now)
 		}
-		if path.Protocol != packet.TCP {
-			w.close(s)
-			return
-		}
+	})
+	w.reaper.walking = w.reaper.from != 0
+}
+
+// abandon ends a session whose server is down. That of a TCP connection is not
+// forgotten at once: its client may have been sending, so that it does not
+// believe the reset, and is told again when its next packet comes.
+func (w *Worker) abandon(s *session.Session, now session.Tick) {
+	switch {
+	case w.sessions.Path(s.Path).Protocol != packet.TCP:
+		w.close(s)
+	case s.State != session.Close:
 		w.reset(s, session.Inbound, now)
 		w.reset(s, session.Outbound, now)
 		w.sessions.Abort(s, now)
 		w.publishLoad(s.Path)
-	})
-	w.reaper.walking = w.reaper.from != 0
+	}
 }

@@ -32,41 +32,58 @@ type Explanation struct {
 // connection if there is none. Nothing is changed by asking.
 func (p *Plane) Explain(ctx context.Context, t packet.Tuple) (*Explanation, error) {
 	snap := p.current.Load()
-	e := &Explanation{Direction: "none", Slot: -1, Worker: -1}
+	e := Explanation{Direction: "none", Slot: -1, Worker: -1}
 	if !snap.owns(t.Dst) {
 		e.Verdict = NotOurs
 		e.say("%s is neither a VIP nor one of this director's local addresses", t.Dst)
-		return e, nil
+		return &e, nil
 	}
-	w := p.workers[ownerOf(snap, &t, len(p.workers))]
-	e.Slot, e.Worker = int(slotOf(snap, &t)), w.id
-	if snap.local(t.Dst) {
+	local := snap.local(t.Dst)
+	slot := slotOf(&t, local)
+	w := p.workers[ownerOf(slot, len(p.workers))]
+	e.Slot, e.Worker = int(slot), w.id
+	if local {
 		e.say("%s is a local address: its port %d is of slot %d, which worker %d owns", t.Dst, t.DstPort, e.Slot, e.Worker)
 	} else {
 		e.say("%s is a VIP: the client's address and port are of slot %d, which worker %d owns", t.Dst, e.Slot, e.Worker)
 	}
-	return e, p.ask(ctx, w, func() { w.explain(e, &t) })
+	return inquire(ctx, p, w, func() *Explanation { return w.explain(e, &t) })
 }
 
 func (e *Explanation) say(format string, args ...any) {
 	e.Why = append(e.Why, fmt.Sprintf(format, args...))
 }
 
-func (w *Worker) explain(e *Explanation, t *packet.Tuple) {
+// drop says that the packet ends here.
+func (e *Explanation) drop(v Verdict) {
+	e.Verdict = v
+	e.say("%s: %s", v.Name(), v.Help())
+}
+
+func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 	if s, dir := w.sessions.Find(t); s != nil {
-		w.explainSession(e, s, dir)
-		return
+		w.explainSession(&e, s, dir)
+		return &e
 	}
 	e.say("no session has these ends")
 	svc := w.snap.Services.Find(t.Protocol, t.Dst, t.DstPort)
-	if svc == nil {
-		e.Verdict = w.unserved(t)
-		e.say("%s: %s", e.Verdict.Name(), e.Verdict.Help())
-		return
+	switch {
+	case svc == nil && w.snap.local(t.Dst):
+		e.drop(DropNoSession)
+		return &e
+	case svc == nil:
+		e.drop(w.unserved(t))
+		return &e
 	}
-	e.Direction, e.Service, e.Scheduler = "inbound", svc.Name, true
+	e.Direction, e.Service = "inbound", svc.Name
+	if w.snap.owns(t.Src) {
+		e.drop(DropSpoofed)
+		return &e
+	}
+	e.Scheduler = true
 	e.say("service %q listens there; a packet that opens a connection is given to a server, any other is dropped (%s)", svc.Name, DropNoSession.Name())
-	w.explainChoice(e, svc)
+	w.explainChoice(&e, svc)
+	return &e
 }
 
 func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.Direction) {
@@ -79,9 +96,8 @@ func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.
 	e.say("it belongs to a session in state %s, which expires in %v unless it is used", info.State, info.Expires)
 	path := w.sessions.Path(s.Path)
 	switch {
-	case path.Flags&pathDead != 0:
-		e.Verdict = DropNoServer
-		e.say("its server is down; the client's next packet is answered with a reset")
+	case path.Flags&pathDead != 0 && dir == session.Inbound:
+		e.drop(DropDeadServer)
 		return
 	case !path.Live:
 		e.say("its server is no longer configured; the session stays until it ends")
@@ -97,10 +113,10 @@ func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.
 // explainChoice lists what the scheduler has to choose from. Asking it would
 // take somebody's turn.
 func (w *Worker) explainChoice(e *Explanation, svc *service.Service) {
-	eligible := 0
+	var eligible []*service.Server
 	for _, s := range svc.Members {
 		if s.Eligible() {
-			eligible++
+			eligible = append(eligible, s)
 			e.say("server %s: %v, weight %d, %d active and %d inactive sessions", s.Name, s.State, s.Weight, s.Load.Active(), s.Load.Inactive())
 		}
 	}
@@ -109,27 +125,20 @@ func (w *Worker) explainChoice(e *Explanation, svc *service.Service) {
 			e.say("server %s: not eligible: %v, weight %d", s.Name, s.State, s.Weight)
 		}
 	}
-	if eligible == 0 {
+	switch len(eligible) {
+	case 0:
 		e.Verdict = DropNoServer
 		e.say("no server may get it: the client is refused at once")
-		return
-	}
-	e.Verdict = Forwarded
-	if eligible == 1 {
-		for _, s := range svc.Members {
-			if s.Eligible() {
-				e.Server = ends(s.Addr, s.Port)
-				w.explainHop(e, w.snap.Hops.Hop(w.snap.Hops.Lookup(s.Addr)))
-			}
-		}
+	case 1:
+		e.Server = ends(eligible[0].Addr, eligible[0].Port)
+		w.explainHop(e, w.snap.Hops.Hop(w.snap.Hops.Lookup(eligible[0].Addr)))
 	}
 }
 
 func (w *Worker) explainHop(e *Explanation, hop *nexthop.Hop) {
 	switch {
 	case hop == nil:
-		e.Verdict = DropNoRoute
-		e.say("the kernel has no route there")
+		e.drop(DropNoRoute)
 	case !hop.Resolved:
 		e.Verdict = Parked
 		e.NextHop = fmt.Sprintf("port %d", hop.Port)

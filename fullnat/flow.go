@@ -7,28 +7,27 @@ import (
 	"fleetlb/session"
 )
 
-// flow carries a whole TCP or UDP packet: find its session, or open one.
+// flow carries a packet that shows its ports: find its session, or open one.
 func (w *Worker) flow(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
 	s, dir := w.sessions.Find(&p.Tuple)
-	if s != nil && opens(p.Flags) && ended(s) {
+	if s != nil && dir == session.Inbound && w.succeeds(p, s) {
 		w.close(s)
 		s = nil
 	}
 	if s == nil {
-		var v Verdict
-		if s, v = w.open(f, p, now); s == nil {
-			return v
-		}
-		dir = session.Inbound
+		return w.open(f, p, now)
 	}
 	return w.carry(f, p, s, dir, now)
 }
 
-// ended says whether a SYN begins another connection in the place of s. It gets
-// a server and a local port of its own: the old ones may be remembered by the
-// server in TIME-WAIT, or the server may be gone.
-func ended(s *session.Session) bool {
-	return s.State == session.TimeWait || s.State == session.Close
+// succeeds says whether a client's packet begins another connection in the place
+// of s. That gets a server and a local port of its own, for the old server may be
+// gone, or remember the old port in TIME-WAIT.
+func (w *Worker) succeeds(p *packet.Packet, s *session.Session) bool {
+	if p.Tuple.Protocol == packet.TCP && !opens(p.Flags) {
+		return false
+	}
+	return s.State == session.TimeWait || s.State == session.Close || w.sessions.Path(s.Path).Flags&pathDead != 0
 }
 
 // carry moves one packet of a session to its other face and towards the other
@@ -36,28 +35,23 @@ func ended(s *session.Session) bool {
 // it, so that an ICMP error about it quotes what its sender sent.
 func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir session.Direction, now session.Tick) Verdict {
 	path := w.sessions.Path(s.Path)
-	if path.Flags&pathDead != 0 && dir == session.Inbound && path.Protocol == packet.TCP {
-		return w.refuse(f, p, DropNoServer)
+	if path.Flags&pathDead != 0 && dir == session.Inbound {
+		return w.refuse(f, p, DropDeadServer)
 	}
 	hop := w.hop(s, path, dir)
-	if hop == nil {
+	switch {
+	case hop == nil:
 		return DropNoRoute
-	}
-	if p.TTL() <= 1 {
+	case p.TTL() <= 1:
 		return w.complain(f, p, packet.TTLExceeded, 0, DropTTL)
-	}
-	long := oversize(f, p, int(hop.MTU))
-	if long && !p.Cuttable() {
+	case oversize(f, p, hop) && !cuttable(f, p):
 		return w.complain(f, p, packet.TooBig, int(hop.MTU), DropTooBig)
 	}
 
 	w.account(s, path, p, dir, now)
 	w.translate(p, s, path, dir)
 	p.DecTTL()
-	if long && hop.Resolved {
-		return w.cut(f, p, hop)
-	}
-	return w.leave(f, p.Tuple.Dst, hop, now)
+	return w.leave(f, p, hop, now)
 }
 
 // hop returns the next hop of a packet of s. The server's is kept on the path
@@ -78,9 +72,9 @@ func (w *Worker) hop(s *session.Session, path *session.Path, dir session.Directi
 // account lets the session see the packet: its TCP state, its time of use, its
 // counters, and the server's load when the state moved.
 func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packet, dir session.Direction, now session.Tick) {
-	size := uint64(len(p.Frame) - p.L3)
 	before := s.State
 	w.sessions.Track(s, dir, p, now)
+	size := uint64(len(p.Frame) - p.L3)
 	if dir == session.Inbound {
 		path.PacketsIn++
 		path.BytesIn += size
@@ -105,10 +99,14 @@ func (w *Worker) translate(p *packet.Packet, s *session.Session, path *session.P
 	}
 }
 
-// leave sends a frame to its next hop, or holds it until that is resolved.
-func (w *Worker) leave(f *link.Frame, dst packet.Addr, hop *nexthop.Hop, now session.Tick) Verdict {
-	if !hop.Resolved {
-		return w.park(f, dst, now)
+// leave sends a packet that is ready to its next hop: whole, in fragments, or
+// later, once the next hop is resolved.
+func (w *Worker) leave(f *link.Frame, p *packet.Packet, hop *nexthop.Hop, now session.Tick) Verdict {
+	switch {
+	case !hop.Resolved:
+		return w.park(f, p.Tuple.Dst, now)
+	case oversize(f, p, hop):
+		return w.cut(f, p, hop)
 	}
 	dispatch(f, hop)
 	return Forwarded

@@ -19,13 +19,15 @@ import (
 // others go there, the first ahead.
 type fragments struct {
 	datagrams [maxDatagrams]datagram
-	held      int // frames waiting for their first fragment
+	held      int         // frames waiting for their first fragment
+	victim    int         // the datagram that lost such frames last
+	complete  []*datagram // whose first fragment has come while others wait; for this turn
 }
 
 // A datagram is known by source, destination, identification and protocol.
 type datagram struct {
 	key   datagramKey
-	until session.Tick
+	until session.Tick // 0: the place is free
 	known bool         // the first fragment was seen:
 	tuple packet.Tuple // its tuple, as it was received
 	early [maxEarly]*link.Frame
@@ -39,8 +41,9 @@ type datagramKey struct {
 }
 
 // Bounds: a worker remembers 256 datagrams and holds 128 early frames, at most
-// 45 of one datagram, which is 64 KB in 1,500-byte packets. The oldest datagram
-// gives way to a new one.
+// 45 of one datagram, which is 64 KB in 1,500-byte packets. The oldest give way
+// to new ones: who sends fragments without a beginning must go on sending them
+// to be in the way of others.
 const (
 	maxDatagrams    = 256
 	maxEarly        = 45
@@ -59,7 +62,7 @@ func (k *datagramKey) hash() uint32 {
 const ways = 8
 
 // find returns the datagram of key, or the place for it: a free or the oldest one.
-func (t *fragments) find(key *datagramKey, now session.Tick) (d *datagram, found bool) {
+func (t *fragments) find(key *datagramKey) (d *datagram, found bool) {
 	set := int(key.hash()>>8) % (maxDatagrams / ways) * ways
 	oldest := &t.datagrams[set]
 	for i := range t.datagrams[set : set+ways] {
@@ -74,57 +77,63 @@ func (t *fragments) find(key *datagramKey, now session.Tick) (d *datagram, found
 	return oldest, false
 }
 
-// fragment carries one fragment.
+// fragment carries one fragment of a datagram to an address of ours.
 func (w *Worker) fragment(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
-	if !w.snap.owns(p.Tuple.Dst) {
-		return NotOurs
+	if p.Tuple.Protocol != packet.TCP && p.Tuple.Protocol != packet.UDP {
+		return DropProtocol
 	}
 	key := datagramKey{p.Tuple.Src, p.Tuple.Dst, p.Frag.ID, p.Tuple.Protocol}
 	meeting := int(key.hash()>>24) * w.workers / 256
-	if meeting != w.id && w.hops == 0 {
+	if meeting != w.id && w.batch.hops[w.batch.at] == 0 {
 		return w.handOver(f, meeting)
 	}
 
-	d, found := w.fragments.find(&key, now)
+	t := &w.fragments
+	d, found := t.find(&key)
 	if !found {
-		w.forget(d)
-		d.key, d.known = key, false
+		w.forget(d, DropFragmentLost)
+		d.key = key
 	}
 	d.until = now + fragmentTimeout
-	if p.Frag.Offset == 0 {
+	switch {
+	case p.Frag.Offset == 0:
 		d.known, d.tuple = true, p.Tuple
-		v := w.ofKnown(f, p, d, now)
-		w.release(d, now)
-		return v
+		if d.n > 0 {
+			t.complete = append(t.complete, d)
+		}
+		return w.firstFragment(f, p, now)
+	case d.known:
+		return w.laterFragment(f, p, &d.tuple, now)
 	}
-	if !d.known {
-		return w.holdEarly(f, d)
-	}
-	return w.ofKnown(f, p, d, now)
+	return w.holdEarly(f, d)
 }
 
-// ofKnown carries a fragment of a datagram whose first fragment was seen.
-func (w *Worker) ofKnown(f *link.Frame, p *packet.Packet, d *datagram, now session.Tick) Verdict {
-	if owner := w.owner(&d.tuple); owner != w.id {
+func (w *Worker) firstFragment(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
+	if owner := w.owner(&p.Tuple, w.snap.local(p.Tuple.Dst)); owner != w.id {
 		return w.handOver(f, owner)
 	}
-	s, dir := w.sessions.Find(&d.tuple)
+	return w.flow(f, p, now)
+}
+
+// laterFragment carries a fragment of a datagram whose first one had this tuple.
+func (w *Worker) laterFragment(f *link.Frame, p *packet.Packet, t *packet.Tuple, now session.Tick) Verdict {
+	if owner := w.owner(t, w.snap.local(t.Dst)); owner != w.id {
+		return w.handOver(f, owner)
+	}
+	s, dir := w.sessions.Find(t)
 	if s == nil {
-		if p.Frag.Offset != 0 {
-			return DropNoSession
-		}
-		var v Verdict
-		if s, v = w.open(f, p, now); s == nil {
-			return v
-		}
-		dir = session.Inbound
+		return DropNoSession
 	}
 	return w.carry(f, p, s, dir, now)
 }
 
+// holdEarly keeps a frame until the first fragment comes.
 func (w *Worker) holdEarly(f *link.Frame, d *datagram) Verdict {
-	if d.n == maxEarly || w.fragments.held == maxHeld {
+	if d.n == maxEarly {
 		return DropFragmentLimit
+	}
+	if w.fragments.held == maxHeld {
+		w.makeRoom(d)
 	}
 	d.early[d.n] = f
 	d.n++
@@ -132,25 +141,42 @@ func (w *Worker) holdEarly(f *link.Frame, d *datagram) Verdict {
 	return Parked
 }
 
-// release carries the fragments that waited for the first, in the order they came.
-func (w *Worker) release(d *datagram, now session.Tick) {
-	n := d.n
-	d.n = 0
-	w.fragments.held -= n
-	for _, f := range d.early[:n] {
-		p := &w.parser
-		if packet.Parse(f.Bytes(), f.Offload.NeedsChecksum(), p) != packet.None {
-			w.settle(f, DropFragmentLost)
-			continue
+// makeRoom takes the early frames of another datagram than d, round and round.
+func (w *Worker) makeRoom(d *datagram) {
+	t := &w.fragments
+	for {
+		t.victim = (t.victim + 1) % maxDatagrams
+		if other := &t.datagrams[t.victim]; other != d && other.n > 0 {
+			w.forget(other, DropFragmentLimit)
+			return
 		}
-		w.settle(f, w.ofKnown(f, p, d, now))
 	}
 }
 
+// release carries the fragments whose first has come in this turn, in the order
+// they came. They have been to the worker where they meet, and are not sent
+// there again.
+func (w *Worker) release(now session.Tick) {
+	t := &w.fragments
+	if len(t.complete) == 0 {
+		return
+	}
+	for _, d := range t.complete {
+		n := copy(w.batch.frames[:], d.early[:d.n])
+		for i := range n {
+			w.batch.hops[i] = 1
+		}
+		t.held -= n
+		d.n = 0
+		w.carryBatch(n, now)
+	}
+	t.complete = t.complete[:0]
+}
+
 // forget drops what a datagram still holds and frees its place.
-func (w *Worker) forget(d *datagram) {
+func (w *Worker) forget(d *datagram, why Verdict) {
 	for _, f := range d.early[:d.n] {
-		w.settle(f, DropFragmentLost)
+		w.settle(f, why)
 	}
 	w.fragments.held -= d.n
 	d.n, d.until, d.known = 0, 0, false
@@ -161,7 +187,7 @@ func (w *Worker) expireFragments(now session.Tick) {
 	for i := range w.fragments.datagrams {
 		d := &w.fragments.datagrams[i]
 		if d.until != 0 && int32(now-d.until) >= 0 {
-			w.forget(d)
+			w.forget(d, DropFragmentLost)
 		}
 	}
 }

@@ -14,21 +14,31 @@ import (
 // the bytes are copied. The lock is taken for such frames alone, and once a
 // turn when waiting says that there are any.
 type inbox struct {
-	waiting atomic.Int32
+	waiting atomic.Bool
 	mu      sync.Mutex
-	letters []letter // filled by the other workers
-	taken   []letter // being read by the owner; the two change places
+	filling post // by the other workers
+	reading post // by the owner; the two change places
 }
 
-const inboxSize = 256
-
-// A letter is one frame handed over. Its buffer is kept and reused.
-type letter struct {
+// A post is letters and, one after the other, their bytes.
+type post struct {
+	letters []letter
 	bytes   []byte
-	port    uint8
-	offload link.Offload
-	hops    uint8 // how often the frame has been handed over
 }
+
+// A letter is one frame handed over.
+type letter struct {
+	size    int
+	port    uint8
+	hops    uint8 // how often the frame has been handed over
+	offload link.Offload
+}
+
+// Bounds of a post: 512 frames of ordinary size, or 16 super-packets.
+const (
+	maxLetters     = 512
+	maxLetterBytes = 1 << 20
+)
 
 // maxHandOvers lets a fragment go to its datagram's worker and from there to
 // its session's. Workers that disagree about an owner, for the moment that one
@@ -39,61 +49,56 @@ const maxHandOvers = 2
 func (b *inbox) put(f *link.Frame, hops uint8) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := len(b.letters)
-	if n == inboxSize {
+	p, bytes := &b.filling, f.Bytes()
+	if len(p.letters) == maxLetters || len(p.bytes)+len(bytes) > maxLetterBytes {
 		return false
 	}
-	if n < cap(b.letters) {
-		b.letters = b.letters[:n+1]
-	} else {
-		b.letters = append(b.letters, letter{})
-	}
-	l := &b.letters[n]
-	l.bytes = append(l.bytes[:0], f.Bytes()...)
-	l.port, l.offload, l.hops = f.Port, f.Offload, hops
-	b.waiting.Store(int32(n + 1))
+	p.letters = append(p.letters, letter{len(bytes), f.Port, hops, f.Offload})
+	p.bytes = append(p.bytes, bytes...)
+	b.waiting.Store(true)
 	return true
 }
 
-// take empties the inbox. The letters are the owner's until it takes again.
-func (b *inbox) take() []letter {
+// take empties the inbox. What it returns is good until it is called again.
+func (b *inbox) take() ([]letter, []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.letters, b.taken = b.taken[:0], b.letters
-	b.waiting.Store(0)
-	return b.taken
+	b.filling, b.reading = post{b.reading.letters[:0], b.reading.bytes[:0]}, b.filling
+	b.waiting.Store(false)
+	return b.reading.letters, b.reading.bytes
 }
 
-// handOver copies a frame to the worker that owns it.
+// handOver copies the frame in hand to the worker that owns it.
 func (w *Worker) handOver(f *link.Frame, owner int) Verdict {
-	to := w.peers[owner]
-	if w.hops == maxHandOvers || !to.inbox.put(f, w.hops+1) {
+	to, hops := w.peers[owner], w.batch.hops[w.batch.at]
+	if hops == maxHandOvers || !to.inbox.put(f, hops+1) {
 		return DropHandOff
 	}
 	to.queue.Wake()
 	return HandedOver
 }
 
-// drainInbox carries what the other workers handed over and returns how many
-// frames that were.
-func (w *Worker) drainInbox(now session.Tick) int {
-	if w.inbox.waiting.Load() == 0 {
+// receiveHandedOver carries what the other workers handed over and returns how
+// many frames that were.
+func (w *Worker) receiveHandedOver(now session.Tick) int {
+	if !w.inbox.waiting.Load() {
 		return 0
 	}
-	letters := w.inbox.take()
-	for i := range letters {
-		l := &letters[i]
-		f := w.alloc()
-		if f == nil {
-			w.verdicts[DropHandOff]++
-			continue
+	letters, bytes := w.inbox.take()
+	for rest := letters; len(rest) > 0; {
+		n := 0
+		for len(rest) > 0 && n < batchSize {
+			l := &rest[0]
+			if f := w.alloc(); f != nil {
+				f.Resize(l.size)
+				copy(f.Bytes(), bytes)
+				f.Port, f.Offload = l.port, l.offload
+				w.batch.frames[n], w.batch.hops[n] = f, l.hops
+				n++
+			}
+			rest, bytes = rest[1:], bytes[l.size:]
 		}
-		f.Resize(len(l.bytes))
-		copy(f.Bytes(), l.bytes)
-		f.Port, f.Offload = l.port, l.offload
-		w.hops = l.hops
-		w.settle(f, w.forward(f, now))
+		w.carryBatch(n, now)
 	}
-	w.hops = 0
 	return len(letters)
 }

@@ -13,15 +13,12 @@ import (
 // Anyone can forge an error, so it is carried only if what it quotes belongs to
 // a session, and it changes nothing in the session.
 func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
-	if !w.snap.owns(p.Tuple.Dst) {
-		return NotOurs
-	}
 	// The error answers a packet that left from the address it is sent to.
 	if p.Inner.Fragment || p.Inner.Tuple.Src != p.Tuple.Dst {
 		return DropErrorUnmatched
 	}
 	answer := p.Inner.Tuple.Reverse()
-	if owner := w.owner(&answer); owner != w.id {
+	if owner := w.owner(&answer, w.snap.local(answer.Dst)); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	s, dir := w.sessions.Find(&answer)
@@ -48,5 +45,5 @@ func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Ve
 	}
 	p.RaiseMTU()
 	p.DecTTL()
-	return w.leave(f, p.Tuple.Dst, hop, now)
+	return w.leave(f, p, hop, now)
 }

@@ -9,34 +9,45 @@ import (
 )
 
 // open decides for the first packet of a connection: which service, which
-// server, which local port. It returns nil and a verdict when the packet opens
-// nothing.
-func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) (*session.Session, Verdict) {
-	if owner := w.owner(&p.Tuple); owner != w.id {
-		return nil, w.handOver(f, owner)
-	}
+// server, which local port.
+func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
 	svc := w.snap.Services.Find(p.Tuple.Protocol, p.Tuple.Dst, p.Tuple.DstPort)
-	if svc == nil {
-		return nil, w.unserved(&p.Tuple)
+	local := svc == nil && w.snap.local(p.Tuple.Dst)
+	if svc == nil && !local {
+		return w.unserved(&p.Tuple)
 	}
-	if p.Tuple.Protocol == packet.TCP && !opens(p.Flags) {
-		return nil, DropNoSession
+	if owner := w.owner(&p.Tuple, local); owner != w.id {
+		return w.handOver(f, owner)
+	}
+	switch {
+	case local, p.Tuple.Protocol == packet.TCP && !opens(p.Flags):
+		return DropNoSession
+	case w.snap.owns(p.Tuple.Src):
+		return DropSpoofed
 	}
 
 	server := w.pick(svc, &p.Tuple)
 	if server == nil {
-		return nil, w.refuse(f, p, DropNoServer)
+		return w.refuse(f, p, DropNoServer)
 	}
-	path := w.paths.of(server)
-	s, outcome := w.sessions.Open(p.Tuple.Src, p.Tuple.SrcPort, path, now)
-	switch outcome {
-	case session.Full:
-		return nil, w.refuse(f, p, DropTableFull)
-	case session.NoPort:
-		return nil, w.refuse(f, p, DropNoPort)
+	s, outcome := w.admit(&p.Tuple, w.paths.of(server), now)
+	if s == nil {
+		return w.refuse(f, p, refusals[outcome])
 	}
-	w.sessions.Path(path).Connections++
-	return s, Forwarded
+	v := w.carry(f, p, s, session.Inbound, now)
+	if !v.carried() { // it opened nothing
+		w.close(s)
+		return v
+	}
+	w.sessions.Path(s.Path).Connections++
+	return v
+}
+
+// refusals are the verdicts on a packet for whose session there is no room.
+var refusals = [...]Verdict{
+	session.Full:   DropTableFull,
+	session.NoPort: DropNoPort,
+	session.Taken:  DropNoPort,
 }
 
 // pick asks the scheduler for the server of a new connection. When no server may
@@ -52,6 +63,25 @@ func (w *Worker) pick(svc *service.Service, t *packet.Tuple) *service.Server {
 	return nil
 }
 
+// admit makes the session of a new connection, in the place of one that nobody
+// has agreed to yet if there is no other: a flood displaces itself.
+func (w *Worker) admit(t *packet.Tuple, path session.PathID, now session.Tick) (*session.Session, session.Outcome) {
+	s, outcome := w.sessions.Open(t.Src, t.SrcPort, path, now)
+	if outcome != session.Opened {
+		old := w.sessions.Expendable(outcome, t.Src, t.SrcPort, path)
+		if old == nil {
+			return nil, outcome
+		}
+		w.close(old)
+		w.displaced++
+		s, outcome = w.sessions.Open(t.Src, t.SrcPort, path, now)
+	}
+	if outcome == session.Opened {
+		w.publishLoad(path)
+	}
+	return s, outcome
+}
+
 // opens says whether TCP flags ask for a new connection: a SYN and neither ACK,
 // RST nor FIN (RFC 9293 §3.5).
 func opens(flags uint8) bool {
@@ -59,29 +89,26 @@ func opens(flags uint8) bool {
 	return flags&mask == packet.FlagSYN
 }
 
-// unserved names why a packet that belongs to no session and no service is not
-// carried: a local address knows only sessions, a VIP only its services.
+// unserved names why a packet that no service takes is not carried.
 func (w *Worker) unserved(t *packet.Tuple) Verdict {
-	switch {
-	case w.snap.local(t.Dst):
-		return DropNoSession
-	case w.snap.Services.HasVIP(t.Dst):
+	if w.snap.Services.HasVIP(t.Dst) {
 		return DropNoService
 	}
 	return NotOurs
 }
 
-// owner returns the worker that owns the slot of a packet.
-func (w *Worker) owner(t *packet.Tuple) int { return ownerOf(w.snap, t, w.workers) }
-
-func ownerOf(snap *Snapshot, t *packet.Tuple, workers int) int {
-	return int(slotOf(snap, t)) * workers / session.Slots
+// owner returns the worker that owns the slot of a packet; local says whether it
+// goes to a local address.
+func (w *Worker) owner(t *packet.Tuple, local bool) int {
+	return ownerOf(slotOf(t, local), w.workers)
 }
+
+func ownerOf(slot uint8, workers int) int { return int(slot) * workers / session.Slots }
 
 // slotOf returns the slot of a packet. A local port carries it in its low byte;
 // every other packet is a client's.
-func slotOf(snap *Snapshot, t *packet.Tuple) uint8 {
-	if snap.local(t.Dst) {
+func slotOf(t *packet.Tuple, local bool) uint8 {
+	if local {
 		return uint8(t.DstPort)
 	}
 	return session.Slot(t.Protocol, t.Src, t.SrcPort)

@@ -1,7 +1,7 @@
 package fullnat
 
 import (
-	"slices"
+	"time"
 
 	"fleetlb/fullnat/schedule"
 	"fleetlb/fullnat/service"
@@ -11,8 +11,9 @@ import (
 // paths joins the snapshot's servers with the worker's own session paths, which
 // outlive the snapshot for as long as sessions use them.
 type paths struct {
-	byOrdinal []session.PathID // of the pinned snapshot's servers
-	cells     []*schedule.Cell // by path: where its load is published; nil if nowhere
+	byOrdinal []session.PathID            // of the pinned snapshot's servers
+	cells     []*schedule.Cell            // by path: where its load is published; nil if nowhere
+	timeouts  map[session.Timeouts]uint16 // what the table calls them
 }
 
 func (p *paths) of(s *service.Server) session.PathID { return p.byOrdinal[s.Ordinal] }
@@ -31,7 +32,7 @@ func (w *Worker) pin(now session.Tick) {
 	}
 	old := w.snap
 	w.snap = snap
-	if old == nil || !sameLocals(old, snap) {
+	if old == nil || !old.sameLocals(snap) {
 		w.sessions.SetLocals(snap.localAddresses(), snap.Ports[0], snap.Ports[1])
 	}
 	if old == nil || old.Services != snap.Services {
@@ -39,6 +40,7 @@ func (w *Worker) pin(now session.Tick) {
 	}
 	w.route()
 	w.unpark(now)
+	w.announcer.stale = true
 }
 
 // bind makes the paths of the table's servers the live ones, and has the
@@ -67,8 +69,7 @@ func (w *Worker) live(path *session.Path, server *service.Server) {
 	svc := server.Service
 	path.Live = true
 	path.MSS = svc.MSS
-	path.Timeouts = uint16(svc.ID)
-	w.sessions.SetTimeouts(path.Timeouts, timeouts(&svc.Timeouts))
+	path.Timeouts = w.timeouts(&svc.Timeouts)
 
 	flags := uint8(0)
 	if svc.ResetOnExpiry {
@@ -91,8 +92,24 @@ func keyOf(s *service.Server) session.PathKey {
 	}
 }
 
-// timeouts says a service's timeouts in ticks.
-func timeouts(t *service.Timeouts) session.Timeouts {
+// timeouts returns what the table calls a service's timeouts. Services with the
+// same ones share them; those that nobody has any more stay, for the sessions of
+// servers that are gone from the snapshot.
+func (w *Worker) timeouts(t *service.Timeouts) uint16 {
+	tt := inTicks(t)
+	id, known := w.paths.timeouts[tt]
+	if !known {
+		id = uint16(len(w.paths.timeouts) + 1)
+		if id == 0 { // after as many changes of the configuration
+			return 0
+		}
+		w.paths.timeouts[tt] = id
+		w.sessions.SetTimeouts(id, tt)
+	}
+	return id
+}
+
+func inTicks(t *service.Timeouts) session.Timeouts {
 	return session.Timeouts{
 		session.None:        ticks(t.SynRecv),
 		session.Established: ticks(t.Established),
@@ -106,6 +123,12 @@ func timeouts(t *service.Timeouts) session.Timeouts {
 		session.OneWay:      ticks(t.UDP),
 		session.TwoWay:      ticks(t.UDP),
 	}
+}
+
+// ticks rounds a duration up to ticks, of which a year is as good as ever.
+func ticks(d time.Duration) session.Tick {
+	const year = 365 * 24 * time.Hour
+	return session.Tick((min(d, year) + tickLength - 1) / tickLength)
 }
 
 // publishLoad lets the schedulers of all workers see how many sessions a path has.
@@ -130,9 +153,4 @@ func (w *Worker) route() {
 	for _, path := range w.sessions.Paths() {
 		path.Hop = uint16(w.snap.Hops.Lookup(path.Server))
 	}
-}
-
-// sameLocals says whether new sessions take the same addresses and ports.
-func sameLocals(a, b *Snapshot) bool {
-	return a.Ports == b.Ports && slices.Equal(a.Locals, b.Locals)
 }

@@ -2,15 +2,17 @@ package fullnat
 
 import (
 	"context"
-	"errors"
-	"math"
+	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"fleetlb/fullnat/link"
+	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/service"
 	"fleetlb/session"
 )
 
@@ -24,22 +26,25 @@ type Ports interface {
 // Options of a plane.
 type Options struct {
 	Sessions int               // over all workers
-	Want     func(packet.Addr) // resolve an on-link neighbour; must not block
+	Want     func(packet.Addr) // resolve an on-link neighbour; must not block; nil: nobody does
 	MACs     [][6]byte         // of the interfaces, by port
+	Log      *slog.Logger      // nil: slog.Default()
 }
 
 // A Plane is the dataplane of one director: its workers, and the pointer
 // through which the control plane speaks to them.
 type Plane struct {
-	ports   Ports
-	workers []*Worker
-	current atomic.Pointer[Snapshot]
-	start   time.Time
+	ports    Ports
+	workers  []*Worker
+	current  atomic.Pointer[Snapshot]
+	log      *slog.Logger
+	start    time.Time
+	reported sync.Once
+
+	mu      sync.Mutex // held while the workers are asked before they run
+	running bool
 	ended   chan struct{}
 }
-
-// ErrStopped is what asking a plane gets whose workers have ended.
-var ErrStopped = errors.New("dataplane: stopped")
 
 // spare is what a worker's table holds beyond its even share of the sessions,
 // in eighths, because slots are not used evenly.
@@ -47,28 +52,43 @@ const spare = 1
 
 // New prepares a plane over ports. Nothing is carried until Run.
 func New(ports Ports, o Options) *Plane {
-	p := &Plane{ports: ports, start: time.Now(), ended: make(chan struct{})}
-	queues := ports.Queues()
-	share := o.Sessions / len(queues)
-	if len(queues) > 1 {
-		share += share * spare / 8
+	p := &Plane{ports: ports, log: o.Log, start: time.Now(), ended: make(chan struct{})}
+	if p.log == nil {
+		p.log = slog.Default()
 	}
+	want := o.Want
+	if want == nil {
+		want = func(packet.Addr) {}
+	}
+	p.current.Store(&Snapshot{Services: new(service.Table), Hops: new(nexthop.Table)})
+
+	queues := ports.Queues()
 	p.workers = make([]*Worker, len(queues))
 	for i, q := range queues {
-		p.workers[i] = &Worker{
-			id: i, workers: len(queues), queue: q, peers: p.workers,
-			current: &p.current, clock: p.tick, want: o.Want,
-			asks: make(chan func(), 16), macs: o.MACs,
-			sessions: session.NewTable(session.Config{
-				Sessions: share,
-				Slots:    slotsOf(i, len(queues)),
-			}),
-		}
+		p.workers[i] = p.newWorker(i, q, len(queues), o.Sessions, want)
 	}
 	return p
 }
 
-// slotsOf returns the slots [lo, hi) of a worker: those that owner maps to it.
+func (p *Plane) newWorker(id int, q link.Queue, workers, sessions int, want func(packet.Addr)) *Worker {
+	share := sessions / workers
+	if workers > 1 {
+		share += share * spare / 8
+	}
+	w := &Worker{
+		id: id, workers: workers, queue: q, peers: p.workers,
+		current: &p.current, clock: p.tick, want: want, report: p.report,
+		asks:     make(chan func(), 16),
+		sessions: session.NewTable(session.Config{Sessions: share, Slots: slotsOf(id, workers)}),
+		paths:    paths{timeouts: map[session.Timeouts]uint16{}},
+	}
+	for i := range w.batch.tuples {
+		w.batch.tuples[i] = &w.batch.packets[i].Tuple
+	}
+	return w
+}
+
+// slotsOf returns the slots [lo, hi) of a worker: those that ownerOf maps to it.
 func slotsOf(id, workers int) [2]int {
 	lo := (id*session.Slots + workers - 1) / workers
 	hi := ((id+1)*session.Slots + workers - 1) / workers
@@ -80,8 +100,20 @@ func (p *Plane) tick() session.Tick {
 	return session.Tick(time.Since(p.start)/tickLength) + 1
 }
 
-// Run carries packets until ctx ends. A snapshot must have been published.
+// report logs the first panic that a packet brought about. The others are
+// counted: who knows such a packet must not fill the log with it.
+func (p *Plane) report(panicked any) {
+	p.reported.Do(func() {
+		p.log.Error("dataplane: a packet met a defect of this program and was dropped; more of them are only counted",
+			"panic", panicked, "stack", string(debug.Stack()))
+	})
+}
+
+// Run carries packets until ctx ends. It may be called once.
 func (p *Plane) Run(ctx context.Context) {
+	p.mu.Lock()
+	p.running = true
+	p.mu.Unlock()
 	defer close(p.ended)
 	var all sync.WaitGroup
 	for _, w := range p.workers {
@@ -93,46 +125,22 @@ func (p *Plane) Run(ctx context.Context) {
 // Publish makes s what the workers work with, and the frames it is about come
 // to them. The snapshot must not be changed any more.
 func (p *Plane) Publish(s *Snapshot) error {
-	s.prepare()
-	p.current.Store(s)
+	p.current.Store(s.prepared())
 	for _, w := range p.workers {
 		w.queue.Wake()
 	}
 	return p.ports.Steer(s.Services.VIPs(), s.Locals)
 }
 
-// Heartbeat returns how long ago the slowest worker last came round, for ever if
-// one has not yet. It is the proof of life that announcing VIPs rests on.
+// Heartbeat returns how long ago the slowest worker last came round. It is the
+// proof of life that announcing VIPs rests on.
 func (p *Plane) Heartbeat() time.Duration {
-	age := session.Tick(0)
+	oldest := p.tick()
+	now := oldest
 	for _, w := range p.workers {
-		beat := session.Tick(w.beat.Load())
-		if beat == 0 {
-			return math.MaxInt64
+		if beat := session.Tick(w.beat.Load()); int32(beat-oldest) < 0 {
+			oldest = beat
 		}
-		age = max(age, p.tick()-beat) // the clock is read after the beat, and so never behind it
 	}
-	return time.Duration(age) * tickLength
-}
-
-// ask runs f between two batches of w and waits until it has run. It is how
-// everything a worker owns is read and changed from outside.
-func (p *Plane) ask(ctx context.Context, w *Worker, f func()) error {
-	done := make(chan struct{})
-	select {
-	case w.asks <- func() { f(); close(done) }:
-	case <-p.ended:
-		return ErrStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	w.queue.Wake()
-	select {
-	case <-done:
-		return nil
-	case <-p.ended:
-		return ErrStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return time.Duration(now-oldest) * tickLength
 }

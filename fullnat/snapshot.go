@@ -24,19 +24,25 @@ type Snapshot struct {
 
 // Same says whether the workers would do the same with o.
 func (s *Snapshot) Same(o *Snapshot) bool {
-	return s.Services == o.Services && s.Hops == o.Hops && s.Ports == o.Ports &&
-		s.Ping == o.Ping && slices.Equal(s.Locals, o.Locals)
+	return s.Services == o.Services && s.Hops == o.Hops && s.Ping == o.Ping && s.sameLocals(o)
+}
+
+// sameLocals says whether new sessions take the same addresses and ports.
+func (s *Snapshot) sameLocals(o *Snapshot) bool {
+	return s.Ports == o.Ports && slices.Equal(s.Locals, o.Locals)
 }
 
 // A localRange is one prefix of local addresses in the form the workers compare.
 type localRange struct{ first, last packet.Addr }
 
-// prepare derives what the workers read; Publish calls it once.
-func (s *Snapshot) prepare() {
-	s.locals = s.locals[:0:0]
-	for _, p := range s.Locals {
-		s.locals = append(s.locals, rangeOf(p))
+// prepared returns a copy with what the workers read derived from the rest.
+func (s *Snapshot) prepared() *Snapshot {
+	own := *s
+	own.locals = make([]localRange, len(s.Locals))
+	for i, p := range s.Locals {
+		own.locals[i] = rangeOf(p)
 	}
+	return &own
 }
 
 // rangeOf returns the first and last address of a prefix.
@@ -69,16 +75,28 @@ func (s *Snapshot) owns(a packet.Addr) bool {
 	return s.local(a) || s.Services.HasVIP(a)
 }
 
-// maxLocals bounds how many addresses of the block sessions are spread over.
-// 256 addresses give each server address and port 16 million local ports.
+// onLink says whether stations on the link of a port look for a, an address of
+// ours, by themselves.
+func (s *Snapshot) onLink(port uint8, a packet.Addr) bool {
+	return s.Hops.OnLink(port, a) && !s.Hops.HostAddress(a)
+}
+
+// maxLocals bounds how many addresses of the block sessions of one family are
+// spread over. 256 addresses give each server address and port 16 million local
+// ports.
 const maxLocals = 256
 
-// localAddresses lists the addresses new sessions may take, at most maxLocals.
-func (s *Snapshot) localAddresses() []packet.Addr {
-	var all []packet.Addr
+// localAddresses lists the addresses new sessions may take.
+func (s *Snapshot) localAddresses() (all []packet.Addr) {
+	left := [2]int{maxLocals, maxLocals}
 	for _, p := range s.Locals {
-		for a := p.Masked().Addr(); p.Contains(a) && len(all) < maxLocals; a = a.Next() {
+		n := &left[0]
+		if p.Addr().Is6() {
+			n = &left[1]
+		}
+		for a := p.Masked().Addr(); p.Contains(a) && *n > 0; a = a.Next() {
 			all = append(all, packet.AddrFrom(a))
+			*n--
 		}
 	}
 	return all

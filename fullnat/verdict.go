@@ -14,12 +14,15 @@ const (
 	Answered                          // answered by the director itself: ping, ARP, neighbour solicitation
 	Rejected                          // answered with a reset or an ICMP error; its own reason is counted as well
 	Cut                               // sent on in fragments, for a link with a smaller MTU
+	Originated                        // made by the director itself: the resets of a session that it ends, announcements of addresses
 	Parked                            // held until its first fragment or its next hop is known
 	HandedOver                        // given to the worker that owns its slot
 	NotOurs                           // for an address that is neither a VIP nor a local address
 	DropNoService                     // no service listens at this port of the VIP
 	DropNoSession                     // mid-connection packet of no connection we know
+	DropSpoofed                       // its source is an address of our own: forged, or on its way round
 	DropNoServer                      // every server of the service is down or draining
+	DropDeadServer                    // the server of its session is down; the client is told to connect anew
 	DropNoPort                        // the local ports for the chosen server are all in use
 	DropTableFull                     // the session table is full
 	DropNoRoute                       // the kernel has no route to the destination
@@ -30,8 +33,11 @@ const (
 	DropFragmentLimit                 // too many fragments are waiting already
 	DropErrorUnmatched                // ICMP error about no connection we know
 	DropProtocol                      // a protocol or ICMP type that no service carries
+	DropBroadcast                     // sent to every station on the link, though to one address of ours
 	DropHandOff                       // the owning worker's inbox is full
-	DropTxFull                        // the interface took no more frames
+	DropTxFull                        // counted as sent, but the interface took no more frames
+	DropNoFrame                       // all frames of the worker are in use: nothing left to make a packet in
+	DropDefect                        // a defect of this program, which the log tells of; the frame is lost
 	DropFault                         // first of the malformed: one for each packet.Fault follows
 )
 
@@ -56,6 +62,9 @@ func (v Verdict) Help() string {
 	}
 	return verdictTexts[v].help
 }
+
+// carried says whether the frame has left or will, towards its destination.
+func (v Verdict) carried() bool { return v == Forwarded || v == Cut || v == Parked }
 
 // Dropped says whether the frame ended here without an answer being its purpose.
 func (v Verdict) Dropped() bool { return v >= DropNoService }
