@@ -21,7 +21,7 @@ type index struct {
 const lanes = 12
 
 // loadPercent is how full the index is when the table is.
-const loadPercent = 80
+const loadPercent = 75
 
 // A bucket is a cache line. A lane's tag is one byte of the face's hash, and 0
 // if the lane is free; all tags of a bucket are compared at once.
@@ -126,7 +126,7 @@ func (b *bucket) set(lane int, tag uint8, r ref) {
 func (t *Table) Find(tu *packet.Tuple) (*Session, Direction) {
 	x := &t.index
 	at, tag := x.home(x.key.hash(tu))
-	for ; ; at = x.after(at) {
+	for range x.buckets { // of a very small table, all may have been passed
 		b := &x.buckets[at]
 		for m := b.match(tag); m != 0; m = m.rest() {
 			r := b.refs[m.lane()]
@@ -135,9 +135,11 @@ func (t *Table) Find(tu *packet.Tuple) (*Session, Direction) {
 			}
 		}
 		if b.passed == 0 {
-			return nil, Inbound
+			break
 		}
+		at = x.after(at)
 	}
+	return nil, Inbound
 }
 
 // wears says whether tu is the face of s for packets that go d. It compares in

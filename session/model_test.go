@@ -1,7 +1,7 @@
 package session
 
 import (
-	"fmt"
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -210,8 +210,11 @@ func (m *model) check(t *rapid.T) {
 				t.Fatalf("%v is lost", face)
 			}
 			for _, stranger := range strangers(face) {
-				if s, _ := m.table.Find(&stranger); s != nil && m.find(stranger) == nil {
-					t.Fatalf("%v is taken for %v", stranger, m.table.Face(s, Direction(d)))
+				if m.table.wears(n.real, Direction(d), &stranger) {
+					t.Fatalf("%v is taken for %v", stranger, face)
+				}
+				if s, _ := m.table.Find(&stranger); (s != nil) != (m.find(stranger) != nil) {
+					t.Fatalf("%v: found %v", stranger, s)
 				}
 			}
 		}
@@ -244,11 +247,12 @@ func (m *model) check(t *rapid.T) {
 
 // strangers are tuples that differ from tu in one thing.
 func strangers(tu packet.Tuple) []packet.Tuple {
-	all := []packet.Tuple{tu, tu, tu, tu, tu.Reverse()}
-	all[0].SrcPort++
-	all[1].DstPort += 256
-	all[2].Src[15] ^= 1
-	all[3].Protocol ^= packet.TCP ^ packet.UDP
+	all := []packet.Tuple{tu, tu, tu, tu, tu}
+	all[0].SrcPort ^= 0x100
+	all[1].DstPort ^= 0x100
+	all[2].Src[15] ^= 3
+	all[3].Dst[15] ^= 3
+	all[4].Protocol ^= packet.TCP ^ packet.UDP
 	return all
 }
 
@@ -269,8 +273,8 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// FuzzIndex drives an index of few buckets, so that faces run over from one to
-// the next and round the end, against a map.
+// FuzzIndex drives an index of too few buckets, so that faces run over from one
+// to the next and round the end, against a map.
 func FuzzIndex(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 129, 4, 130})
 	f.Add(slices.Concat(slices.Repeat([]byte{5}, 3), []byte{255, 133}))
@@ -282,6 +286,7 @@ func FuzzIndex(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
 		const sessions = 40
 		x := newIndex(sessions)
+		x.buckets = x.buckets[:7] // just enough
 		held := map[byte]bool{}
 		face := func(b byte) *packet.Tuple { return &packet.Tuple{SrcPort: uint16(b), Protocol: packet.TCP} }
 		for _, b := range script {
@@ -314,7 +319,7 @@ func FuzzIndex(f *testing.F) {
 // has searches as Find does.
 func (x *index) has(face *packet.Tuple, r ref) bool {
 	at, tag := x.home(x.key.hash(face))
-	for ; ; at = x.after(at) {
+	for range x.buckets {
 		b := &x.buckets[at]
 		for m := b.match(tag); m != 0; m = m.rest() {
 			if b.refs[m.lane()] == r {
@@ -322,7 +327,28 @@ func (x *index) has(face *packet.Tuple, r ref) bool {
 			}
 		}
 		if b.passed == 0 {
-			return false
+			break
+		}
+		at = x.after(at)
+	}
+	return false
+}
+
+// A search ends even where every bucket has been passed.
+func TestSearchEnds(t *testing.T) {
+	table := newTestTable(30)
+	table.index.buckets = table.index.buckets[:5]
+	path := table.Bind(pathTo(addr("10.0.0.11")))
+	for port := range 30 {
+		table.Open(addr("198.51.100.7"), uint16(port), path, 0)
+	}
+	for i := range table.index.buckets {
+		table.index.buckets[i].passed++
+	}
+	for port := range 1000 {
+		tu := packet.Tuple{Src: addr("198.51.100.8"), SrcPort: uint16(port), Protocol: packet.TCP}
+		if s, _ := table.Find(&tu); s != nil {
+			t.Fatal("found a stranger")
 		}
 	}
 }
@@ -353,28 +379,48 @@ func TestMatch(t *testing.T) {
 	})
 }
 
-// A table that is full is as full as its index may be; searches must stay short.
+// A table that is full is as full as its index may be. Searches must then be no
+// longer than if faces fell on buckets at random, whatever the tuples have in
+// common and whatever the key: in a hundred runs with random numbers faces lay
+// 0.080 to 0.090 buckets from home.
 func TestIndexLoad(t *testing.T) {
-	const n = 100_000
-	table := newTestTable(n)
-	path := table.Bind(pathTo(addr("10.0.0.11")))
-	for i := range n {
-		if _, outcome := table.Open(addr(fmt.Sprintf("198.51.%d.%d", i/256%256, i%256)), uint16(i), path, 0); outcome != Opened {
-			t.Fatalf("session %d: outcome %d", i, outcome)
+	const faces = 200_000
+	tuples := map[string]func(i int) packet.Tuple{
+		"local ports in order": func(i int) packet.Tuple {
+			tu := packet.Tuple{Src: addr("10.0.0.11"), Dst: addr("10.9.0.1"), SrcPort: 8443, Protocol: packet.TCP}
+			tu.Src[15], tu.DstPort = byte(i%4), uint16(1024+i/4)
+			return tu
+		},
+		"client ports in order": func(i int) packet.Tuple {
+			tu := packet.Tuple{Src: addr("198.51.100.7"), Dst: addr("203.0.113.80"), DstPort: 443, Protocol: packet.TCP}
+			tu.Src[15], tu.SrcPort = byte(i%4), uint16(1024+i/4)
+			return tu
+		},
+		"IPv4 clients in order": func(i int) packet.Tuple {
+			tu := packet.Tuple{Src: addr("198.0.0.0"), Dst: addr("203.0.113.80"), SrcPort: 4711, DstPort: 443, Protocol: packet.TCP}
+			binary.BigEndian.PutUint32(tu.Src[12:], uint32(i))
+			return tu
+		},
+		"IPv6 networks in order": func(i int) packet.Tuple {
+			tu := packet.Tuple{Src: addr("2001:db8::1"), Dst: addr("2001:db8::80"), SrcPort: 4711, DstPort: 443, Protocol: packet.TCP}
+			binary.BigEndian.PutUint32(tu.Src[4:], uint32(i))
+			return tu
+		},
+	}
+	for name, tuple := range tuples {
+		for range 5 { // keys
+			x := newIndex(faces / 2)
+			for i := range faces {
+				tu := tuple(i)
+				x.insert(&tu, ref(i))
+			}
+			passed := 0
+			for _, b := range x.buckets {
+				passed += int(b.passed)
+			}
+			if from := float64(passed) / faces; from > 0.1 {
+				t.Errorf("%s: faces lie %.3f buckets from home", name, from)
+			}
 		}
 	}
-	passed, chained := 0, 0
-	for _, b := range table.index.buckets {
-		passed += int(b.passed)
-		if b.passed > 0 {
-			chained++
-		}
-	}
-	if share := float64(passed) / (2 * n); share > 0.10 {
-		t.Errorf("faces lie %.3f buckets away from home on average", share)
-	}
-	if share := float64(chained) / float64(len(table.index.buckets)); share > 0.30 {
-		t.Errorf("searches go on at %.2f of all buckets", share)
-	}
-	t.Logf("%.3f buckets from home, %.3f of buckets passed", float64(passed)/(2*n), float64(chained)/float64(len(table.index.buckets)))
 }
