@@ -28,8 +28,8 @@ type Config struct {
 	Include   []string  `toml:"include"`
 	Node      Node      `toml:"node"`
 	Fullnat   Fullnat   `toml:"fullnat"`
-	BGP       *BGP      `toml:"bgp" restart:""` // nil: nothing is announced
-	Gossip    *Gossip   `toml:"gossip"`         // nil: a director on its own
+	BGP       *BGP      `toml:"bgp"`    // nil: nothing is announced
+	Gossip    *Gossip   `toml:"gossip"` // nil: a director on its own
 	Dataplane Dataplane `toml:"dataplane"`
 	Admin     Admin     `toml:"admin"`
 	Services  []Service `toml:"service" id:"name"` // in the order of the files
