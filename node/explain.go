@@ -44,7 +44,7 @@ func (b backend) Explain(ctx context.Context, t admin.Tuple) (admin.Explanation,
 	}
 	if e.Scheduler {
 		x.Scheduler = p.config.Scheduler
-		x.Why = append(x.Why, b.whyDown(p.config)...)
+		x.Why = append(append(x.Why, b.whyDown(p.config)...), disabled(p.config)...)
 	}
 	if e.Direction == "inbound" {
 		x.Why = append(x.Why, b.announcement(&v, p))
@@ -71,12 +71,18 @@ func (v *view) neighbours(t admin.Tuple) []string {
 func (b backend) whyDown(s *config.Service) (all []string) {
 	verdicts := b.monitor.Verdicts()
 	for _, r := range s.Servers {
-		v := verdicts[targetKey(s, r.Address)]
-		switch {
-		case !r.Enabled:
-			all = append(all, fmt.Sprintf("server %s: disabled in the configuration", r.Address))
-		case !v.Up && v.Reason != "":
+		if v := verdicts[targetKey(s, r.Address)]; r.Enabled && !v.Up && v.Reason != "" {
 			all = append(all, fmt.Sprintf("server %s: %s", r.Address, v.Reason))
+		}
+	}
+	return all
+}
+
+// disabled names the servers that the dataplane does not know.
+func disabled(s *config.Service) (all []string) {
+	for _, r := range s.Servers {
+		if !r.Enabled {
+			all = append(all, fmt.Sprintf("server %s: disabled in the configuration", r.Address))
 		}
 	}
 	return all

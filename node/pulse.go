@@ -25,9 +25,11 @@ type pulse struct {
 // feel looks at the age of the heartbeat and says whether alive has changed.
 func (p *pulse) feel(age time.Duration, now time.Time) bool {
 	was := p.alive
-	if age >= aliveWithin {
-		p.stuck = now
+	switch {
+	case age < aliveWithin:
+		p.alive = p.stuck.IsZero() || now.Sub(p.stuck) >= steadyFor
+	case was || !p.stuck.IsZero():
+		p.alive, p.stuck = false, now
 	}
-	p.alive = p.stuck.IsZero() || now.Sub(p.stuck) >= steadyFor
 	return p.alive != was
 }

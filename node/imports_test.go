@@ -1,0 +1,99 @@
+package node
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is which packages of this program each may import. Imports run one
+// way: the data path knows nothing of the control plane, and only package node
+// knows everyone. A package that is not listed may import none.
+var allowed = map[string]string{
+	"fullnat":          "fullnat/link fullnat/nexthop fullnat/packet fullnat/schedule fullnat/service session",
+	"fullnat/link":     "",
+	"fullnat/nexthop":  "fullnat/packet",
+	"fullnat/packet":   "",
+	"fullnat/schedule": "",
+	"fullnat/service":  "fullnat/packet fullnat/schedule",
+	"session":          "fullnat/packet",
+	"bgp":              "",
+	"bgp/bfd":          "",
+	"node/admin":       "",
+	"node/config":      "",
+	"node/health":      "",
+	"node/metrics":     "",
+	"node": "bgp fullnat fullnat/link fullnat/nexthop fullnat/packet fullnat/service " +
+		"node/admin node/config node/health node/metrics",
+	"cmd/fleetlb":  "node/admin",
+	"cmd/fleetlbd": "bgp node node/config",
+
+	// For tests and the demonstration only: nothing above may import them.
+	"fullnat/link/linktest": "fullnat/link",
+	"node/admin/admintest":  "node/admin",
+	"e2e/lab":               "bgp/bgptest",
+	"e2e/demo":              "e2e/lab",
+}
+
+// sealed names the libraries that only a few packages, and what lies below them,
+// may import; the stories in e2e may import any.
+var sealed = map[string]string{
+	"github.com/osrg/gobgp/":               "bgp",
+	"github.com/hashicorp/memberlist":      "gossip",
+	"github.com/prometheus/client_golang/": "node/metrics",
+	"github.com/BurntSushi/toml":           "node/config",
+	"github.com/spf13/cobra":               "cmd/fleetlb",
+	"github.com/cilium/ebpf":               "fullnat/link",
+	"github.com/vishvananda/netlink":       "fullnat/nexthop fullnat/internal/nettest bgp/bgptest",
+}
+
+// unlinked names what must not be in a program, however it would get there.
+var unlinked = map[string][]string{
+	"cmd/fleetlb": {"github.com/osrg/gobgp", "github.com/hashicorp/memberlist", "github.com/cilium/ebpf"},
+}
+
+func TestImports(t *testing.T) {
+	for pkg, imports := range list(t, "{{join .Imports \" \"}}", "fleetlb/...") {
+		may := strings.Fields(allowed[pkg])
+		for _, i := range imports {
+			if own, ok := strings.CutPrefix(i, "fleetlb/"); ok && !slices.Contains(may, own) {
+				t.Errorf("%s may not import %s", pkg, own)
+			}
+			for library, only := range sealed {
+				below := func(p string) bool { return strings.HasPrefix(pkg+"/", p+"/") }
+				if strings.HasPrefix(i, library) && !slices.ContainsFunc(strings.Fields(only+" e2e"), below) {
+					t.Errorf("%s may not import %s: it is for %s", pkg, i, only)
+				}
+			}
+		}
+	}
+	for program, libraries := range unlinked {
+		for _, i := range list(t, "{{join .Deps \" \"}}", "fleetlb/"+program)[program] {
+			for _, library := range libraries {
+				if strings.HasPrefix(i, library) {
+					t.Errorf("%s links %s", program, i)
+				}
+			}
+		}
+	}
+}
+
+// list asks the go command for something of each package.
+func list(t *testing.T, what, packages string) map[string][]string {
+	t.Helper()
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("no go command; run this test where the program is built")
+	}
+	out, err := exec.Command(tool, "list", "-f", "{{.ImportPath}} "+what, packages).CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	all := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		all[strings.TrimPrefix(words[0], "fleetlb/")] = words[1:]
+	}
+	return all
+}
