@@ -382,9 +382,9 @@ func TestMatch(t *testing.T) {
 // A table that is full is as full as its index may be. Searches must then be no
 // longer than if faces fell on buckets at random, whatever the tuples have in
 // common and whatever the key: in a hundred runs with random numbers faces lay
-// 0.080 to 0.090 buckets from home.
+// 0.042 to 0.055 buckets from home.
 func TestIndexLoad(t *testing.T) {
-	const faces = 200_000
+	const faces = 50_000
 	tuples := map[string]func(i int) packet.Tuple{
 		"local ports in order": func(i int) packet.Tuple {
 			tu := packet.Tuple{Src: addr("10.0.0.11"), Dst: addr("10.9.0.1"), SrcPort: 8443, Protocol: packet.TCP}
@@ -418,7 +418,7 @@ func TestIndexLoad(t *testing.T) {
 			for _, b := range x.buckets {
 				passed += int(b.passed)
 			}
-			if from := float64(passed) / faces; from > 0.1 {
+			if from := float64(passed) / faces; from > 0.07 {
 				t.Errorf("%s: faces lie %.3f buckets from home", name, from)
 			}
 		}

@@ -134,10 +134,11 @@ func (s *Session) next(d Direction, v view, g segment) State {
 		// An end that speaks after its own reset did not send it: the numbers of
 		// a forged one can be right, by luck or after many tries.
 		from = Established
+		s.flags &^= reset << d
 	}
 	to := transitions[v][e][from]
-	if to != s.State && (to == SynRecv || to == SynSent || s.State == Close) {
-		s.flags = 0 // a new connection, or one whose end was a mistake
+	if to != s.State && (to == SynRecv || to == SynSent) {
+		s.flags = 0 // a new connection
 	}
 	if e == onReset {
 		s.flags |= reset << d

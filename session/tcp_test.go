@@ -137,6 +137,23 @@ var conversations = []struct {
 		> A  101 601         established
 		> FA 101 601         close_wait
 	`},
+	{"a reset that was undone does not help to undo another", FULLNAT, `
+		> S  100             syn_recv
+		< SA 500 101         syn_recv
+		> A  101 501         established
+		> R  101             close
+		> A  101 501         established
+		< R  501             close
+		> A  101 501 +100    close
+	`},
+	{"nor does it unlearn what a forger must know", FULLNAT, `
+		> S  100             syn_recv
+		< SA 500 101         syn_recv
+		> A  101 501         established
+		> R  101             close
+		> A  900000 501      established
+		> R  900000          established
+	`},
 	{"the other end's last words do not undo a reset", FULLNAT, `
 		> S  100             syn_recv
 		< SA 500 101         syn_recv
@@ -206,6 +223,8 @@ var conversations = []struct {
 	{"SYN and ACK from a forged address do not make a connection", FULLNAT, `
 		> S  100             syn_recv
 		> A  101 12345       syn_recv
+		> A  101 0           syn_recv
+		> A  101 4294967290  syn_recv
 		< SA 500 101         syn_recv
 		> A  101 12345       syn_recv
 		> FA 101 99999999    syn_recv
