@@ -62,6 +62,7 @@ func (w *Worker) announce(now session.Tick) {
 func (w *Worker) announcePlace(p place) {
 	f := w.alloc()
 	if f == nil {
+		w.verdicts[DropNoFrame]++
 		return
 	}
 	w.become(f, packet.PutAnnouncement(w.scratch[:], p.addr, p.mac))

@@ -40,6 +40,7 @@ func (w *Worker) reset(s *session.Session, d session.Direction, now session.Tick
 	}
 	f := w.alloc()
 	if f == nil {
+		w.verdicts[DropNoFrame]++
 		return
 	}
 	face := w.sessions.Face(s, 1-d)

@@ -95,6 +95,8 @@ func (w *Worker) receiveHandedOver(now session.Tick) int {
 				f.Port, f.Offload = l.port, l.offload
 				w.batch.frames[n], w.batch.hops[n] = f, l.hops
 				n++
+			} else {
+				w.verdicts[DropNoFrame]++
 			}
 			rest, bytes = rest[1:], bytes[l.size:]
 		}

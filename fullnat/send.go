@@ -60,15 +60,15 @@ func (w *Worker) flush() {
 }
 
 // alloc returns an empty frame for a packet of our own, or nil if there is none
-// left, which is counted.
+// left, not even after those that are done with have been given back.
 func (w *Worker) alloc() *link.Frame {
-	o := &w.outgoing
-	if w.queue.Alloc(o.one[:]) == 0 {
-		w.flush()
-		if w.queue.Alloc(o.one[:]) == 0 {
-			w.verdicts[DropNoFrame]++
-			return nil
-		}
+	one := w.outgoing.one[:]
+	if w.queue.Alloc(one) == 1 {
+		return one[0]
 	}
-	return o.one[0]
+	w.flush()
+	if w.queue.Alloc(one) == 1 {
+		return one[0]
+	}
+	return nil
 }

@@ -15,6 +15,7 @@ var verdictTexts = [...]struct{ name, help string }{
 	DropNoSession:      {"no_session", "mid-connection packet of no connection we know"},
 	DropSpoofed:        {"spoofed", "its source is an address of our own: forged, or on its way round"},
 	DropNoServer:       {"no_server", "every server of the service is down or draining"},
+	DropDeadServer:     {"dead_server", "the server of its session is down; the client is told to connect anew"},
 	DropNoPort:         {"no_port", "the local ports for the chosen server are all in use"},
 	DropTableFull:      {"table_full", "the session table is full"},
 	DropNoRoute:        {"no_route", "the kernel has no route to the destination"},

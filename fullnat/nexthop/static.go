@@ -22,7 +22,7 @@ type Network struct {
 type Route struct {
 	Prefix  netip.Prefix
 	Gateway netip.Addr
-	Port    int
+	Port    int // -1: the kernel refuses such packets
 	MTU     int // 0: the port's
 }
 
@@ -46,6 +46,10 @@ func (n *Network) Table(generation uint32) *Table {
 		}
 	}
 	for _, r := range n.Routes {
+		if r.Port < 0 {
+			m.routes = append(m.routes, route{prefix: r.Prefix, void: true})
+			continue
+		}
 		m.routes = append(m.routes, route{
 			prefix: r.Prefix, paths: []path{{index: r.Port + 1, gateway: r.Gateway, weight: 1, mtu: r.MTU}},
 		})

@@ -15,6 +15,7 @@ func TestNetwork(t *testing.T) {
 		Routes: []Route{
 			{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.0.2.254")},
 			{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Gateway: netip.MustParseAddr("10.0.0.254"), Port: 1, MTU: 1400},
+			{Prefix: netip.MustParsePrefix("172.16.0.0/12"), Port: -1},
 		},
 		Neighbors: []map[netip.Addr][6]byte{
 			{netip.MustParseAddr("192.0.2.254"): {2, 1}},
@@ -24,12 +25,13 @@ func TestNetwork(t *testing.T) {
 	}
 	table := n.Table(7)
 	for dst, want := range map[string]string{
-		"8.8.8.8":   "eth0 mtu 1500 192.0.2.254 resolved",
-		"10.0.0.11": "eth1 mtu 9000 10.0.0.11 resolved",
-		"10.0.0.12": "eth1 mtu 9000 10.0.0.12",
-		"10.0.0.13": "eth1 mtu 9000 unknown",
-		"10.1.0.1":  "eth1 mtu 1400 10.0.0.254",
-		"10.0.0.1":  "none",
+		"8.8.8.8":    "eth0 mtu 1500 192.0.2.254 resolved",
+		"10.0.0.11":  "eth1 mtu 9000 10.0.0.11 resolved",
+		"10.0.0.12":  "eth1 mtu 9000 10.0.0.12",
+		"10.0.0.13":  "eth1 mtu 9000 unknown",
+		"10.1.0.1":   "eth1 mtu 1400 10.0.0.254",
+		"10.0.0.1":   "none",
+		"172.16.9.9": "none",
 	} {
 		if got := say(table, dst); got != want {
 			t.Errorf("%s: got %q, want %q", dst, got, want)
