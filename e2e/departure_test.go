@@ -99,12 +99,15 @@ func sessionReset(t *testing.T, s *site) {
 // refused at once, and counted.
 func noServer(t *testing.T, s *site) {
 	s.pin(t)
-	for _, server := range s.Servers {
-		res, err := server.HTTP(time.Second).Post("http://127.0.0.1:8080/healthz?up=false", "", nil)
-		if err != nil {
-			t.Fatal(err)
+	health(t, s, false)
+	for i := range s.Servers {
+		for service, address := range map[string]string{
+			"web": lab.ServerAddress(i+1, lab.HTTPPort, false), "web6": lab.ServerAddress(i+1, lab.HTTPPort, true),
+		} {
+			if err := s.lb.AwaitServer(5*time.Second, service, address, "down"); err != nil {
+				t.Fatal(err)
+			}
 		}
-		res.Body.Close()
 	}
 	for _, prefix := range s.vips() {
 		if err := s.Gateway.AwaitLearned(5*time.Second, prefix); err != nil {
@@ -126,14 +129,20 @@ func noServer(t *testing.T, s *site) {
 	if n := after["no_server"] - before["no_server"]; err != nil || n != 2 {
 		t.Errorf("%d connections were counted as no_server, want 2: %v (%v)", n, after, err)
 	}
+	health(t, s, true)
+	s.ready(t)
+}
+
+// health has all servers say that they are well, or not.
+func health(t *testing.T, s *site, well bool) {
+	t.Helper()
 	for _, server := range s.Servers {
-		res, err := server.HTTP(time.Second).Post("http://127.0.0.1:8080/healthz?up=true", "", nil)
+		res, err := server.HTTP(time.Second).Post(fmt.Sprintf("http://127.0.0.1:%d/healthz?up=%v", lab.HTTPPort, well), "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		res.Body.Close()
 	}
-	s.ready(t)
 }
 
 // A director that is told to end withdraws its addresses first and goes on

@@ -17,9 +17,9 @@ func TestOneArm(t *testing.T) {
 		Plugs: []lab.Plug{{LAN: "back", Addrs: []string{"10.3.0.50/24", "2001:db8:3::50/64"}}},
 	}}},
 		service{name: "web", vip: "10.3.0.80", port: lab.HTTPPort},
-		service{name: "web6", vip: "2001:db8:3::80", port: lab.HTTPPort},
+		service{name: "web6", vip: "2001:db8:3::1:80", port: lab.HTTPPort},
 		service{name: "echo", vip: "10.3.0.80", port: lab.EchoPort},
-		service{name: "echo6", vip: "2001:db8:3::80", port: lab.EchoPort})
+		service{name: "echo6", vip: "2001:db8:3::1:80", port: lab.EchoPort})
 	resets, err := s.lb.WatchResets()
 	if err != nil {
 		t.Fatal(err)

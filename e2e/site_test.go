@@ -146,9 +146,12 @@ func (s *site) vips() (prefixes []string) {
 // route: what happens then is the director's doing alone.
 func (s *site) pin(t *testing.T) {
 	t.Helper()
+	// FRR reads the top byte of a kernel route's metric as its distance, and
+	// prefers what BGP has taught it to 250.
+	const last = 250 << 24
 	for _, r := range []string{
-		s.VIP4 + "/32 via 10.1.0.11 metric 9999",
-		s.VIP6 + "/128 via 2001:db8:1::11 metric 9999",
+		fmt.Sprintf("%s/32 via 10.1.0.11 metric %d", s.VIP4, last),
+		fmt.Sprintf("%s/128 via 2001:db8:1::11 metric %d", s.VIP6, last),
 	} {
 		if err := s.Gateway.AddRoute(r); err != nil {
 			t.Fatal(err)

@@ -270,9 +270,14 @@ func narrowServer(t *testing.T, s *site) {
 		t.Error("IPv6:", err)
 	}
 	// Having been told, the client cuts its datagrams itself.
+	c6, err := s.client.Dial(t.Context(), "udp", at(s.VIP6, lab.EchoPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c6.Close()
 	payload := noise(t, 1452)
-	c.Write(payload)
-	if err := receive(c.(net.PacketConn), payload); err != nil {
+	c6.Write(payload)
+	if err := receive(c6.(net.PacketConn), payload); err != nil {
 		t.Error("IPv6, cut by the client:", err)
 	}
 	// One who allows it gets his packets cut on the way.

@@ -28,7 +28,7 @@ func (b *bird) Start() error {
 	}
 	return Await(10*time.Second, b.process.String()+" to answer", func() error {
 		if !b.process.Running() {
-			return fmt.Errorf("it ended: %s: %s", b.process.State(), b.process.Tail(3))
+			return Hopeless(fmt.Errorf("it ended: %s: %s", b.process.State(), b.process.Tail(3)))
 		}
 		_, err := b.ask("show", "status")
 		return err

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -124,9 +125,24 @@ type Iperf struct {
 	LostPercent float64 // UDP
 }
 
+// errBusy is the answer of an iperf3 server that has not finished with the last
+// client yet.
+var errBusy = errors.New("the server is busy")
+
 // Iperf runs the iperf3 client against an iperf3 server at address and
 // a port; more arguments go to iperf3 as they are.
-func (h *Host) Iperf(ctx context.Context, address string, port int, d time.Duration, args ...string) (Iperf, error) {
+func (h *Host) Iperf(ctx context.Context, address string, port int, d time.Duration, args ...string) (result Iperf, err error) {
+	err = Await(5*time.Second, "the iperf3 server", func() error {
+		result, err = h.iperf(ctx, address, port, d, args...)
+		if err != nil && !errors.Is(err, errBusy) {
+			return Hopeless(err)
+		}
+		return err
+	})
+	return result, err
+}
+
+func (h *Host) iperf(ctx context.Context, address string, port int, d time.Duration, args ...string) (Iperf, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+20*time.Second)
 	defer cancel()
 	argv := append([]string{"iperf3", "-J", "-c", address, "-p", strconv.Itoa(port),
@@ -146,6 +162,9 @@ func (h *Host) Iperf(ctx context.Context, address string, port int, d time.Durat
 		}
 	}
 	if jsonErr := json.Unmarshal([]byte(out), &report); jsonErr == nil && report.Error != "" {
+		if strings.Contains(report.Error, "busy") {
+			return Iperf{}, errBusy
+		}
 		return Iperf{}, fmt.Errorf("%s: iperf3: %s", h.Name, report.Error)
 	}
 	if err != nil {

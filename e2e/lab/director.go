@@ -127,7 +127,7 @@ func (d *Director) Start() error {
 	}
 	return Await(10*time.Second, d.Process.String()+" to serve", func() error {
 		if !d.Process.Running() {
-			return fmt.Errorf("it ended: %s: %s", d.Process.State(), d.Process.Tail(5))
+			return Hopeless(fmt.Errorf("it ended: %s: %s", d.Process.State(), d.Process.Tail(5)))
 		}
 		status, err := d.Status()
 		if err == nil && status.State != "serving" {

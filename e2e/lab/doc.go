@@ -22,6 +22,6 @@
 // # Silence and noise
 //
 // The lab removes what gives false verdicts: duplicate address detection,
-// router advertisements, multicast snooping, the rate limit on ICMP errors,
-// and the router's habit of hashing flows by address alone.
+// router advertisements, multicast snooping, bridges that read the packets they
+// carry, the rate limit on ICMP errors, and the router's habit of hashing flows by address alone.
 package lab

@@ -52,7 +52,7 @@ func (e *embedded) Start() error {
 	}
 	return Await(10*time.Second, e.process.String()+" to listen", func() error {
 		if !e.process.Running() {
-			return fmt.Errorf("it ended: %s: %s", e.process.State(), e.process.Tail(3))
+			return Hopeless(fmt.Errorf("it ended: %s: %s", e.process.State(), e.process.Tail(3)))
 		}
 		state, err := e.state()
 		if err == nil && !state.Listening {

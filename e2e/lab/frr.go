@@ -38,7 +38,7 @@ func (f *frr) Start() error {
 		}
 		return p, Await(10*time.Second, p.String()+" to answer", func() error {
 			if !p.Running() {
-				return fmt.Errorf("it ended: %s: %s", p.State(), p.Tail(3))
+				return Hopeless(fmt.Errorf("it ended: %s: %s", p.State(), p.Tail(3)))
 			}
 			_, err := f.ask("-d", name, "-c", "show version")
 			return err

@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 
@@ -60,10 +62,21 @@ func (l *Lab) newFabric() (err error) {
 	if l.fabric, err = l.newHost("fabric"); err != nil {
 		return err
 	}
-	return l.fabric.sysctls(
+	if err := l.fabric.sysctls(
 		"net.ipv6.conf.all.disable_ipv6=1", // bridges must not talk
 		"net.ipv6.conf.default.disable_ipv6=1",
-	)
+	); err != nil {
+		return err
+	}
+	// Nor read: where the kernel has bridge netfilter, its bridges drop malformed
+	// packets and trim the padding of others.
+	for _, family := range []string{"iptables", "ip6tables", "arptables"} {
+		err := l.fabric.Sysctl("net.bridge.bridge-nf-call-"+family, "0")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // tune sets what would otherwise cost seconds or give false verdicts.

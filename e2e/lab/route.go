@@ -68,7 +68,12 @@ func (h *Host) Routes() ([]Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: routes: %w", h.Name, err)
 	}
-	found := make(map[netip.Prefix]*Route)
+	type key struct { // what tells a daemon's route from another's to the same place
+		prefix   netip.Prefix
+		metric   int
+		protocol netlink.RouteProtocol
+	}
+	found := make(map[key]*Route)
 	for _, r := range all {
 		if r.Table != unix.RT_TABLE_MAIN || r.Dst == nil || r.Type != unix.RTN_UNICAST {
 			continue
@@ -76,12 +81,12 @@ func (h *Host) Routes() ([]Route, error) {
 		ip, _ := netip.AddrFromSlice(r.Dst.IP)
 		ones, _ := r.Dst.Mask.Size()
 		prefix := netip.PrefixFrom(ip.Unmap(), ones)
-		route := found[prefix]
+		k := key{prefix, r.Priority, r.Protocol}
+		route := found[k]
 		if route == nil {
-			route = &Route{Prefix: prefix}
-			found[prefix] = route
+			route = &Route{Prefix: prefix, Learned: r.Protocol > unix.RTPROT_STATIC}
+			found[k] = route
 		}
-		route.Learned = route.Learned || r.Protocol > unix.RTPROT_STATIC
 		route.add(r.Gw, r.Via)
 		for _, hop := range r.MultiPath {
 			route.add(hop.Gw, hop.Via)

@@ -42,7 +42,7 @@ func (h *Host) awaitPort(p *Process, port int) error {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	return Await(10*time.Second, fmt.Sprintf("%s to listen on port %d", p, port), func() error {
 		if !p.Running() {
-			return fmt.Errorf("it ended: %s: %s", p.State(), p.Tail(3))
+			return Hopeless(fmt.Errorf("it ended: %s: %s", p.State(), p.Tail(3)))
 		}
 		c, err := h.Dial(context.Background(), "tcp", address)
 		if err != nil {

@@ -47,7 +47,7 @@ type Options struct {
 //	front    10.1.0.0/24      2001:db8:1::/64   router .1, directors from .11
 //	back     10.3.0.0/24      2001:db8:3::/64   router .1, servers from .11, directors from .201
 //	local    10.2.N.0/28      2001:db8:2:N::/124, or in the back LAN from .128 on
-//	VIPs     203.0.113.0/24   2001:db8:f::/64, or in the back LAN at .80
+//	VIPs     203.0.113.0/24   2001:db8:f::/64, or in the back LAN at .80 and ::1:80
 type Site struct {
 	*Lab
 	Gateway   *Host // the router's host
@@ -70,7 +70,7 @@ func OpenSite(o Options) (*Site, error) {
 	}
 	s := &Site{Lab: l, Gateway: l.Host("router"), VIP4: "203.0.113.10", VIP6: "2001:db8:f::10"}
 	if o.Shape == OneArm {
-		s.VIP4, s.VIP6 = "10.3.0.80", "2001:db8:3::80"
+		s.VIP4, s.VIP6 = "10.3.0.80", "2001:db8:3::1:80"
 	}
 	for i := range o.Clients {
 		s.Clients = append(s.Clients, l.Host(fmt.Sprintf("client%d", i+1)))
