@@ -62,6 +62,15 @@ func (j *journal) remove(a netip.Addr) {
 	delete(j.talks, a)
 }
 
+// fault notes why a neighbour has no session.
+func (j *journal) fault(a netip.Addr, why string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if t := j.talks[a]; t != nil {
+		t.fault(why)
+	}
+}
+
 func (j *journal) clear() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

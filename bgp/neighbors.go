@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -81,6 +82,32 @@ func (s *server) revive() error {
 			s.config.Neighbors = slices.Delete(s.config.Neighbors, i, i+1) // for retry to add
 			errs = append(errs, fmt.Errorf("neighbor %v: revive: %w", a, err))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// reset gives a neighbour whose session has to end a new one. What was asked of
+// an earlier child is over with that child's sessions.
+func (s *server) reset(all map[netip.Addr]reset) error {
+	before := s.resets
+	s.resets = make(map[netip.Addr]reset, len(all))
+	maps.Copy(s.resets, all)
+	var errs []error
+	for _, n := range slices.Clone(s.config.Neighbors) {
+		r := all[n.Address]
+		if before == nil || r.Count <= before[n.Address].Count {
+			continue
+		}
+		err := s.remove(&n)
+		if err == nil {
+			err = s.add(&n)
+		}
+		if err != nil {
+			s.config.Neighbors = slices.DeleteFunc(s.config.Neighbors, func(o Neighbor) bool { return o.Address == n.Address }) // for retry to add
+			errs = append(errs, fmt.Errorf("neighbor %v: reset: %w", n.Address, err))
+			continue
+		}
+		s.journal.fault(n.Address, r.Why)
 	}
 	return errors.Join(errs...)
 }

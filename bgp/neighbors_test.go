@@ -92,6 +92,43 @@ func TestOnlyTheChangedNeighborIsTouched(t *testing.T) {
 	}
 }
 
+// A session that has to end is replaced at once, and no other notices.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	still, ended := newPair(), newPair()
+	quiet := still.start(t, bgptest.Neighbor{})
+	peer := ended.start(t, bgptest.Neighbor{})
+	s := start(t, config(still.neighbor(), ended.neighbor()))
+	announce(t, s, bgp.Route{Prefix: vip4})
+	ctx := within(t, 90*time.Second)
+	for _, p := range []*bgptest.Peer{quiet, peer} {
+		if _, err := p.WaitRoute(ctx, vip4, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		s.Reset(ended.router, "it is silent")
+		s.Reset(netip.MustParseAddr("192.0.2.77"), "it is nobody")
+		err := peer.Wait(ctx, "one more session, with the route", func(st *bgptest.State) bool {
+			return st.Session(ended.director).Count == i+2 && len(st.Routes) == 1
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, s, "established again, and why it was not", func() bool {
+		i := slices.IndexFunc(s.Neighbors(), func(n bgp.NeighborStatus) bool { return n.Address == ended.router })
+		n := s.Neighbors()[i]
+		return n.State == bgp.Established && n.LastError == "it is silent"
+	})
+	if c := quiet.State().Session(still.director).Count; c != 1 {
+		t.Errorf("the other session came up %d times", c)
+	}
+	if r := s.Process().Restarts; r != 0 {
+		t.Errorf("%d restarts", r)
+	}
+}
+
 // A speaker that listens, and whose router connects. The key on a listening
 // socket outlives the neighbour that it was for unless it is removed.
 func TestPassive(t *testing.T) {

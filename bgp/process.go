@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -190,7 +191,7 @@ func (s *Speaker) order(given uint64) *order {
 	defer s.mu.Unlock()
 	o := &order{Version: wireVersion, Generation: s.generation, Shutdown: s.closing}
 	if given != s.generation {
-		o.Desired = &desired{Config: s.config, Routes: s.routes}
+		o.Desired = &desired{Config: s.config, Routes: s.routes, Resets: maps.Clone(s.resets)}
 	}
 	return o
 }

@@ -22,6 +22,7 @@ type server struct {
 	config   Config // as applied
 	port     int    // listened on, or -1
 	routes   map[netip.Prefix]Route
+	resets   map[netip.Addr]reset // those that are done
 	policies policies
 }
 
@@ -39,7 +40,7 @@ func (s *server) apply(d *desired) error {
 		}
 	}
 	s.journal.expect(d.Routes)
-	return errors.Join(s.setRoutes(d.Routes), s.setNeighbors(d.Config.Neighbors))
+	return errors.Join(s.setRoutes(d.Routes), s.setNeighbors(d.Config.Neighbors), s.reset(d.Resets))
 }
 
 // retry proves that GoBGP still answers, and tries again what failed.

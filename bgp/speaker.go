@@ -29,6 +29,7 @@ type Speaker struct {
 	mu         sync.Mutex
 	config     Config
 	routes     []Route
+	resets     map[netip.Addr]reset
 	generation uint64 // of config and routes
 	settled    uint64 // the latest generation known to be on every wire
 	progress   chan struct{}
@@ -56,6 +57,7 @@ func Start(ctx context.Context, c Config, o Options) (*Speaker, error) {
 		config:     c.clone(),
 		generation: 1,
 		progress:   make(chan struct{}),
+		resets:     make(map[netip.Addr]reset),
 	}
 	s.forget("")
 	started := make(chan error)
@@ -101,6 +103,15 @@ func (s *Speaker) Configure(c Config) error {
 	s.config = c.clone()
 	s.desire()
 	return nil
+}
+
+// Reset ends the session with a neighbour, for a reason that is none of BGP's,
+// and begins another at once. Whoever is no neighbour is left alone.
+func (s *Speaker) Reset(a netip.Addr, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resets[a] = reset{s.resets[a].Count + 1, why}
+	s.desire()
 }
 
 // desire tells the writer that there is a new desired state. Callers hold mu.

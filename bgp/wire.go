@@ -1,6 +1,9 @@
 package bgp
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // wireVersion is refused when it differs. Both ends are the same executable, so
 // it can only differ when that assumption has broken.
@@ -26,6 +29,15 @@ type order struct {
 type desired struct {
 	Config Config  `json:"config"`
 	Routes []Route `json:"routes"`
+
+	// Resets are how often each neighbour's session had to be ended, and why the
+	// last time; a child that sees more than before ends it once more.
+	Resets map[netip.Addr]reset `json:"resets,omitempty"`
+}
+
+type reset struct {
+	Count uint64 `json:"count"`
+	Why   string `json:"why"`
 }
 
 // report is one line from child to parent.
