@@ -28,6 +28,8 @@ func (d *director) run(ctx context.Context) {
 			d.settle()
 		case <-d.hops.Changes():
 			d.settle()
+		case <-d.detected():
+			d.forsake()
 		case now := <-heartbeat.C:
 			if d.felt(now) || d.trouble != "" || d.plan.lingers() {
 				d.settle()

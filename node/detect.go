@@ -52,6 +52,14 @@ func (d *director) watch() {
 	}
 }
 
+// farewell tells the neighbours that the silence to come is no failure, and
+// waits until they know.
+func (d *director) farewell() {
+	if d.detector != nil {
+		closeWithin(flushWithin, d.detector.Close)
+	}
+}
+
 // detected has a value when a neighbour has come or gone.
 func (d *director) detected() <-chan struct{} {
 	if d.detector == nil {
@@ -78,7 +86,7 @@ func (d *director) forsake() {
 	d.failures = now
 }
 
-// sessions are those of BFD, by neighbour.
+// detections are the BFD sessions, by neighbour.
 func (d *director) detections() map[netip.Addr]bfd.Status {
 	all := map[netip.Addr]bfd.Status{}
 	if d.detector != nil {
@@ -104,7 +112,11 @@ func (b backend) silences() (all []admin.Finding) {
 		case s.RemoteState == bfd.AdminDown:
 			all = append(all, warn(check, "down: the router has ended it", "until it is back a dead router is noticed by the hold time alone"))
 		default:
-			all = append(all, warn(check, s.State.String()+": "+s.Diag.String(),
+			why := "never heard"
+			if s.Diag != bfd.NoDiag {
+				why = s.Diag.String()
+			}
+			all = append(all, warn(check, s.State.String()+": "+why,
 				"the router must ask for BFD with this director, and UDP ports 3784 (4784 with multihop) must be open; until then the hold time alone notices"))
 		}
 	}

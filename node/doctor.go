@@ -49,7 +49,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 	for i := range v.plan.services {
 		all = append(all, b.served(&v.plan.services[i]))
 	}
-	return append(all, v.speech()...), nil
+	return append(append(all, v.speech()...), b.silences()...), nil
 }
 
 func ok(check, found string) admin.Finding {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleetlb/bgp"
+	"fleetlb/bgp/bfd"
 	"fleetlb/fullnat"
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/nexthop"
@@ -60,6 +61,16 @@ type speaker interface {
 	Close(context.Context) error
 	Neighbors() []bgp.NeighborStatus
 	Process() bgp.Process
+	Reset(a netip.Addr, why string)
+}
+
+// A detector is [bfd.Speaker].
+type detector interface {
+	Set([]bfd.Peer) error
+	Sessions() []bfd.Status
+	Drops() map[string]uint64
+	Changes() <-chan struct{}
+	Close(context.Context) error
 }
 
 type watcher struct{ *nexthop.Watcher }

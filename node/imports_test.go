@@ -24,7 +24,7 @@ var allowed = map[string]string{
 	"node/config":      "",
 	"node/health":      "",
 	"node/metrics":     "",
-	"node": "bgp fullnat fullnat/link fullnat/nexthop fullnat/packet fullnat/service " +
+	"node": "bgp bgp/bfd fullnat fullnat/link fullnat/nexthop fullnat/packet fullnat/service " +
 		"node/admin node/config node/health node/metrics",
 	"cmd/fleetlb":  "node/admin",
 	"cmd/fleetlbd": "bgp node node/config",

@@ -24,6 +24,7 @@ func (d *director) leave() {
 	d.drained = true
 	d.withdraw()
 	close(d.ended)
+	d.farewell()
 	d.close(d.speaker, d.metrics)
 	d.speaker, d.metrics = nil, nil
 	d.log.Info("ended")

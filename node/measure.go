@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"fleetlb/bgp/bfd"
 	"fleetlb/fullnat"
 	"fleetlb/node/health"
 	"fleetlb/node/metrics"
@@ -79,6 +80,7 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 	}
 	m.measureLinks(&s, c)
 	measureBGP(&s, v.speaker)
+	m.measureBFD(&s)
 	return s, nil
 }
 
@@ -116,5 +118,22 @@ func measureBGP(s *metrics.Snapshot, speaks speaker) {
 			Address: n.Address.String(), ASN: n.ASN, State: string(n.State),
 			Uptime: n.Uptime(now), Announced: n.Announced,
 		})
+	}
+}
+
+// measureBFD adds what is known of them faster.
+func (m meter) measureBFD(s *metrics.Snapshot) {
+	if m.detector == nil {
+		return
+	}
+	detections := m.detections()
+	for i := range s.Neighbors {
+		n := &s.Neighbors[i]
+		if d, watched := detections[netip.MustParseAddr(n.Address)]; watched {
+			n.BFD = &metrics.BFD{Up: d.State == bfd.Up, Failures: d.Failures, Detect: d.Detect}
+		}
+	}
+	for reason, packets := range m.detector.Drops() {
+		s.BFDDrops = append(s.BFDDrops, metrics.Drop{Reason: reason, Packets: packets})
 	}
 }

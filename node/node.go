@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/user"
 	"runtime"
@@ -37,11 +38,12 @@ type director struct {
 	started time.Time
 	life    context.Context // packets flow until it ends
 
-	ports   ports
-	workers int
-	hops    nextHops
-	plane   dataplane
-	monitor monitor
+	ports    ports
+	workers  int
+	hops     nextHops
+	plane    dataplane
+	monitor  monitor
+	detector detector // nil: none
 
 	requests chan func()   // to be run by the goroutine in run
 	ended    chan struct{} // closed when it takes no more
@@ -50,9 +52,10 @@ type director struct {
 	// All that follows is owned by the goroutine in run.
 
 	settings
-	reloads reloads
-	speaker speaker           // nil: no [bgp]
-	metrics *metrics.Listener // nil: none wanted
+	reloads  reloads
+	speaker  speaker               // nil: no [bgp]
+	failures map[netip.Addr]uint64 // of BFD, that speaker knows of
+	metrics  *metrics.Listener     // nil: none wanted
 
 	pulse    pulse
 	draining bool // told to move new connections away, or ending
@@ -138,7 +141,13 @@ func (d *director) build() (dismantle func(), err error) {
 	checks := health.New(d.log)
 	d.ports, d.hops, d.monitor = links, watcher{hops}, checks
 	d.plane = fullnat.New(links, fullnat.Options{Sessions: n.MaxSessions, Want: hops.Want, MACs: macs})
+	if err := d.watchNeighbors(); err != nil {
+		checks.Close()
+		links.Close()
+		return nil, err
+	}
 	return func() {
+		d.farewell()
 		checks.Close()
 		links.Close()
 	}, nil
@@ -154,6 +163,7 @@ func (d *director) open() (err error) {
 		return err
 	}
 	d.follow()
+	d.watch()
 	return nil
 }
 

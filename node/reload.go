@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"fleetlb/bgp/bfd"
 	"fleetlb/fullnat/service"
 	"fleetlb/node/config"
 	"fleetlb/node/metrics"
@@ -159,7 +160,7 @@ func Check(c *config.Config) error {
 	}
 	if c.BGP != nil {
 		speaks := speakerConfig(c.BGP)
-		return speaks.Check()
+		return errors.Join(speaks.Check(), bfd.Check(peers(c.BGP)))
 	}
 	return nil
 }
@@ -223,6 +224,7 @@ func (d *director) adopt(s settings, r replacement) error {
 		d.serveMetrics(d.metrics)
 	}
 	d.follow()
+	d.watch()
 	d.settle()
 	return nil
 }

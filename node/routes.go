@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"fleetlb/bgp"
+	"fleetlb/bgp/bfd"
 	"fleetlb/node/admin"
 )
 
@@ -15,13 +17,26 @@ func (b backend) Neighbors(ctx context.Context) ([]admin.Neighbor, error) {
 	}
 	var all []admin.Neighbor
 	now := time.Now()
+	detections := b.detections()
 	for _, n := range v.speaker.Neighbors() {
 		all = append(all, admin.Neighbor{
 			Address: n.Address, ASN: n.ASN, State: string(n.State),
-			UptimeS: seconds(n.Uptime(now)), Announced: n.Announced, BFD: "off",
+			UptimeS: seconds(n.Uptime(now)), Announced: n.Announced, BFD: inWords(detections, n.Address),
 		})
 	}
 	return all, nil
+}
+
+// inWords says what BFD knows of a neighbour.
+func inWords(all map[netip.Addr]bfd.Status, a netip.Addr) string {
+	s, watched := all[a]
+	switch {
+	case !watched:
+		return "off"
+	case s.State == bfd.Up:
+		return "up"
+	}
+	return "down"
 }
 
 func (b backend) Routes(ctx context.Context) ([]admin.Route, error) {

@@ -76,11 +76,13 @@ type Neighbor struct {
 	Multihop         int           `toml:"multihop" in:"0..255"`     // eBGP over routers: the TTL to send with; 0: off
 	Passive          bool          `toml:"passive"`                  // wait for the neighbour to connect
 	BFD              bool          `toml:"bfd"`
-	Communities      []string      `toml:"communities"`            // "65001:100", "no-export"
-	LargeCommunities []string      `toml:"large_communities"`      // "65001:1:2"
-	MED              *uint32       `toml:"med" in:"0..4294967295"` // nil: none
-	Prepend          int           `toml:"prepend" in:"0..16"`     // own AS, this many times more
-	NextHop4         netip.Addr    `toml:"next_hop4"`              // invalid: the session's own end
+	BFDInterval      time.Duration `toml:"bfd_interval" in:"50ms..10s"` // from packet to packet
+	BFDMultiplier    int           `toml:"bfd_multiplier" in:"2..50"`   // packets missed that make it down
+	Communities      []string      `toml:"communities"`                 // "65001:100", "no-export"
+	LargeCommunities []string      `toml:"large_communities"`           // "65001:1:2"
+	MED              *uint32       `toml:"med" in:"0..4294967295"`      // nil: none
+	Prepend          int           `toml:"prepend" in:"0..16"`          // own AS, this many times more
+	NextHop4         netip.Addr    `toml:"next_hop4"`                   // invalid: the session's own end
 	NextHop6         netip.Addr    `toml:"next_hop6"`
 }
 

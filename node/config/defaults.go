@@ -23,12 +23,16 @@ func defaultConfig(file string) *Config {
 func defaultBGP() BGP { return BGP{ListenPort: 179} }
 
 // A hold time of 9 s notices a silent death in the time TCP needs for a few
-// retransmissions; the RFC's 90 s is made for links of 1994.
+// retransmissions; the RFC's 90 s is made for links of 1994. BFD's timers are
+// what routers use by themselves.
 func defaultNeighbor() Neighbor {
 	return Neighbor{
 		Port:         179,
 		HoldTime:     9 * time.Second,
 		ConnectRetry: 5 * time.Second,
+
+		BFDInterval:   300 * time.Millisecond,
+		BFDMultiplier: 3,
 	}
 }
 

@@ -110,7 +110,7 @@ func drawBGP(t *rapid.T, keyFile string) *BGP {
 		}
 		seen[n.Address] = true
 		fill(t, reflect.ValueOf(&n).Elem(), "")
-		n.BFD = false
+		n.BFDInterval = n.BFDInterval.Truncate(time.Millisecond)
 		n.HoldTime = n.HoldTime.Truncate(time.Second)
 		n.ConnectRetry = n.ConnectRetry.Truncate(time.Second)
 		n.NextHop4, n.NextHop6 = netip.MustParseAddr("10.1.0.255"), netip.MustParseAddr("2001:db8::255")

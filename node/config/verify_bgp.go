@@ -77,6 +77,9 @@ func (l *loader) verifyNeighbor(s scope, p *place, n *Neighbor) {
 	if p.good("prepend") && n.Prepend > 0 && inside {
 		l.complain(s, p.at("prepend"), "prepend is for a neighbor of another asn: inside one, a path with its own asn is a loop")
 	}
+	if p.good("bfd_interval") && n.BFDInterval%time.Millisecond != 0 {
+		l.complain(s, p.at("bfd_interval"), "bfd_interval %s is not in whole milliseconds", durationText(n.BFDInterval))
+	}
 	l.verifyEnds(s, p, n)
 	l.verifyCommunities(s, p, n)
 	l.readPassword(s, p.at("password_file"), n)

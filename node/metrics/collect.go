@@ -41,6 +41,10 @@ var (
 	neighborState     = desc("bgp_neighbor_state", "1 for the state the neighbour is in, 0 for the others.", "neighbor", "asn", "state")
 	neighborUptime    = desc("bgp_neighbor_uptime_seconds", "How long the neighbour has been established; 0 when it is not.", "neighbor", "asn")
 	neighborAnnounced = desc("bgp_neighbor_routes_announced", "Routes the neighbour has been sent.", "neighbor", "asn")
+	bfdUp             = desc("bgp_neighbor_bfd_up", "Whether BFD with the neighbour is up; of neighbours with BFD.", "neighbor", "asn")
+	bfdDetect         = desc("bgp_neighbor_bfd_detect_seconds", "Silence of the neighbour after which BFD is down; 0 while it is not heard.", "neighbor", "asn")
+	bfdFailures       = desc("bgp_neighbor_bfd_failures_total", "How often BFD was up and went down, not on purpose.", "neighbor", "asn")
+	bfdDropped        = desc("bfd_packets_dropped_total", "BFD packets received and not used.", "reason")
 	bgpRoutes         = desc("bgp_routes", "Routes that should be announced.")
 	speakerRestarts   = desc("bgp_speaker_restarts_total", "How often the BGP speaker process had to be replaced.")
 
@@ -61,6 +65,7 @@ var all = []*prometheus.Desc{
 	serverUp, serverWeight, serverChecks, serverCheck, serverSessions, serverOpened, serverPackets, serverBytes,
 	dropped, localPorts, localSessions, localBusiest,
 	neighborState, neighborUptime, neighborAnnounced, bgpRoutes, speakerRestarts,
+	bfdUp, bfdDetect, bfdFailures, bfdDropped,
 	workerBusy, workerPackets, workerBatches, interfaceKernel,
 	reloads, reloadOK, configTimestamp,
 }
@@ -110,6 +115,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, n := range s.Neighbors {
 		o.neighbor(n)
+	}
+	for _, d := range s.BFDDrops {
+		o.count(bfdDropped, float64(d.Packets), d.Reason)
 	}
 	o.gauge(bgpRoutes, float64(s.Routes))
 	o.count(speakerRestarts, float64(s.SpeakerRestarts))
@@ -169,6 +177,11 @@ func (o out) neighbor(n Neighbor) {
 	}
 	o.gauge(neighborUptime, n.Uptime.Seconds(), n.Address, asn)
 	o.gauge(neighborAnnounced, float64(n.Announced), n.Address, asn)
+	if n.BFD != nil {
+		o.gauge(bfdUp, truth(n.BFD.Up), n.Address, asn)
+		o.gauge(bfdDetect, n.BFD.Detect.Seconds(), n.Address, asn)
+		o.count(bfdFailures, float64(n.BFD.Failures), n.Address, asn)
+	}
 }
 
 // epoch is seconds since 1970, 0 for the zero time.

@@ -44,6 +44,7 @@ type Snapshot struct {
 	Drops      []Drop
 	Locals     []Local
 	Neighbors  []Neighbor
+	BFDDrops   []Drop
 	Workers    []Worker
 	Interfaces []Interface
 
@@ -97,7 +98,15 @@ type Neighbor struct {
 	ASN       uint32
 	State     string // one of States
 	Uptime    time.Duration
-	Announced int // routes
+	Announced int  // routes
+	BFD       *BFD // nil: off
+}
+
+// BFD is what is known of a neighbour by BFD.
+type BFD struct {
+	Up       bool
+	Failures uint64        // times it was up and went down, not on purpose
+	Detect   time.Duration // silence that ends it; 0: it is not heard
 }
 
 // States are those of RFC 4271 §8.2.2, as they appear in the label.
