@@ -47,7 +47,7 @@ type Service struct {
 	Protocol    string         `json:"protocol"`
 	Mode        string         `json:"mode"`
 	Scheduler   string         `json:"scheduler"`
-	State       string         `json:"state"`  // up | down | sorry (only the sorry server is left)
+	State       string         `json:"state"`  // up | down | sorry (only the sorry server is left) | draining (announced for its last sessions)
 	Quorum      int            `json:"quorum"` // healthy servers needed to announce
 	Servers     int            `json:"servers"`
 	ServersUp   int            `json:"servers_up"`

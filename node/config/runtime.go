@@ -1,15 +1,27 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"reflect"
+)
 
-// A service that comes by command begins as one of a file that says no more
-// than it must. Set what is to differ, and let Verify judge the whole.
+// What comes by command is held to the rules of the file: read in its language,
+// with its defaults, and verified with all the rest.
 
-// NewService is a service with every default; protocol is tcp or udp.
-func NewService(name string, vip netip.AddrPort, protocol string) Service {
-	s := defaultService(protocol)
-	s.Name, s.VIP = name, vip
-	return s
+// ReadService reads a service: the keys of one [[service]] table, as a file would
+// have them. Whether it can stand among the others is for Verify to say. The
+// error is an [Errors] without files and lines.
+func ReadService(text string) (Service, error) {
+	l := newLoader("", Host{})
+	raw, places, ok := l.parse("", []byte("[[service]]\n"+text))
+	if ok {
+		l.merge(raw, places)
+		l.decode(scope{}, l.places, l.raw, reflect.ValueOf(l.cfg).Elem(), "")
+	}
+	if len(l.faults) > 0 {
+		return Service{}, l.faults.sorted(nil)
+	}
+	return l.cfg.Services[0], nil
 }
 
 // NewServer is a server with every default.
@@ -18,9 +30,6 @@ func NewServer(address netip.AddrPort) Server {
 	s.Address = address
 	return s
 }
-
-// NewCheck is a check of the type with every default.
-func NewCheck(typ string) Check { return defaultCheck(typ) }
 
 // Verify holds a Config that was changed by hand to all that [Load] asks of a
 // file. The error is an [Errors] without files and lines.
