@@ -130,7 +130,7 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 			for _, pid := range inside {
 				if err := Await(2*time.Second, "it to end", func() error {
-					if syscall.Kill(pid, 0) == nil {
+					if Alive(pid) {
 						return fmt.Errorf("pid %d runs", pid)
 					}
 					return nil

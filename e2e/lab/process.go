@@ -241,6 +241,14 @@ func (p *Process) send(pid int, s syscall.Signal) {
 	}
 }
 
+// Alive reports whether a process runs. One that has ended and was not waited
+// for yet, perhaps by a slow init, does not.
+func Alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(b), ") ") // pid (name) state …
+	return err == nil && !strings.HasPrefix(rest, "Z")
+}
+
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
