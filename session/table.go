@@ -172,7 +172,7 @@ func (t *Table) Each(from Cursor, n int, visit func(*Session)) Cursor {
 }
 
 // Footprint returns how many bytes the table holds for its sessions when it is
-// full: the sessions, the index with both faces, and the wheel. Port sets, 8 KiB
+// full: the sessions, the index with both faces, and the wheel. Port sets, 10 KiB
 // for each local address that a server endpoint sees, come on top.
 func (t *Table) Footprint() int {
 	return len(t.sessions)*int(unsafe.Sizeof(Session{})+unsafe.Sizeof(record{})) +
