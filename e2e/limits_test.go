@@ -151,8 +151,11 @@ func tableFull(t *testing.T, s *site) {
 		slowest = max(slowest, time.Since(started))
 	}
 	t.Logf("%d of 1500 refused, the slowest after %v", refused, slowest)
-	if refused < 1500+300-1024 {
-		t.Errorf("%d connections were refused, and there was room for 1024", refused)
+	// Each worker may hold an eighth more than its share, for slots are not hit
+	// evenly.
+	const room = 1024 * 9 / 8
+	if refused < 1500+300-room {
+		t.Errorf("%d connections were refused, and there was room for %d", refused, room)
 	}
 	if slowest > time.Second {
 		t.Errorf("a refusal took %v", slowest)
@@ -160,8 +163,8 @@ func tableFull(t *testing.T, s *site) {
 	if err := counted(s, before, "table_full", uint64(refused)); err != nil {
 		t.Error(err)
 	}
-	if status, err := s.lb.Status(); err != nil || status.Sessions > 1024 {
-		t.Errorf("%d sessions of at most 1024: %v", status.Sessions, err)
+	if status, err := s.lb.Status(); err != nil || status.Sessions > room {
+		t.Errorf("%d sessions of at most %d: %v", status.Sessions, room, err)
 	}
 	unbroken(t, crowd)
 }

@@ -84,8 +84,9 @@ func transfer(t *testing.T, router string) {
 					}
 					t.Logf("iperf3 %v: %.0f Mbit/s", direction, r.Mbps)
 				}
-				r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, "-u", "-b", "20M")
-				if err != nil || r.LostPercent > 1 {
+				// Its own socket overflows when the machine is busy, even so.
+				r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, "-u", "-b", "20M", "-w", "1M")
+				if err != nil || r.LostPercent > 5 {
 					t.Errorf("iperf3 -u: %+v: %v", r, err)
 				}
 				w, err := s.client.Wrk(t.Context(), url(vip, lab.NginxPort), 20, time.Second)
@@ -97,6 +98,9 @@ func transfer(t *testing.T, router string) {
 		}
 	}
 
+	if drops, err := s.lb.Drops(); err != nil || len(drops) != 0 {
+		t.Errorf("the director dropped %v: %v", drops, err)
+	}
 	t.Run("servers see only local addresses", func(t *testing.T) {
 		lines, err := server.AccessLog()
 		if err != nil || len(lines) < 100 {
