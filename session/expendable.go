@@ -1,6 +1,10 @@
 package session
 
-import "fleetlb/fullnat/packet"
+import (
+	"math/bits"
+
+	"fleetlb/fullnat/packet"
+)
 
 // A readiness is how a session takes it that another needs its place.
 type readiness uint8
@@ -31,40 +35,52 @@ func readier(a, b *Session) *Session {
 	return a
 }
 
-// How many sessions Expendable looks at: those that lie side by side in memory,
-// and those that it takes a look-up to find.
-const (
-	looksOverAll   = 64
-	looksOverPorts = 16
-)
+// portLooks is how many sessions Expendable looks at among those that hold ports.
+const portLooks = 16
 
 // Expendable returns a session to be closed so that the client's new one on the
 // path, which Open has just refused for the reason why, gets its place. It goes
-// round like the hand of a clock, so it comes upon the oldest first, and it
-// looks at a few only: nil means that hardly any would give way.
+// round like the hand of a clock, so it comes upon the oldest first, and it does
+// not go far: nil means that hardly any would give way.
 func (t *Table) Expendable(why Outcome, client packet.Addr, port uint16, path PathID) *Session {
 	switch why {
 	case Full:
-		return t.expendableOfAll()
+		var ok bool
+		if t.hand, ok = t.yielding.after(t.hand); ok {
+			return &t.sessions[t.hand]
+		}
 	case NoPort:
 		return t.expendableOfPorts(client, port, t.paths[path])
 	}
 	return nil
 }
 
-func (t *Table) expendableOfAll() (found *Session) {
-	for range min(looksOverAll, len(t.sessions)-1) {
-		if t.hand++; int(t.hand) >= len(t.sessions) {
-			t.hand = 1
-		}
-		if s := &t.sessions[t.hand]; s.Path != 0 {
-			found = readier(found, s)
-		}
-		if found != nil && yields[found.State] == gladly {
+// numbers is a set of session numbers, a bit for each.
+type numbers []uint64
+
+func newNumbers(n int) numbers { return make(numbers, (n+63)/64) }
+
+func (s numbers) add(n uint32)    { s[n/64] |= 1 << (n % 64) }
+func (s numbers) remove(n uint32) { s[n/64] &^= 1 << (n % 64) }
+
+// far is how many words after looks through: 131,072 numbers, a microsecond.
+const far = 2048
+
+// after returns the number that comes after n in the set, going round, or else
+// where to go on looking.
+func (s numbers) after(n uint32) (next uint32, ok bool) {
+	at := int(n / 64)
+	word := s[at] &^ (2<<(n%64) - 1)
+	for range min(far, len(s)) {
+		if word != 0 {
 			break
 		}
+		if at++; at == len(s) {
+			at = 0
+		}
+		word = s[at]
 	}
-	return found
+	return uint32(at*64 + bits.TrailingZeros64(word)%64), word != 0
 }
 
 // expendableOfPorts looks among the sessions that hold the ports of the client's
@@ -80,7 +96,7 @@ func (t *Table) expendableOfPorts(client packet.Addr, port uint16, p *Path) (fou
 	o := &t.ports.pool(p.endpoint, local).slots[own]
 	face := packet.Tuple{Src: p.Server, SrcPort: p.ServerPort, Dst: t.ports.locals[local].addr, Protocol: p.Protocol}
 	lo, hi := t.ports.steps(slot)
-	for range min(looksOverPorts, hi-lo+1) {
+	for range min(portLooks, hi-lo+1) {
 		step := int(o.next)
 		if step < lo || step > hi {
 			step = lo

@@ -1,6 +1,9 @@
 package session
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"fleetlb/fullnat/packet"
@@ -10,16 +13,24 @@ import (
 func fillState(t *testing.T, n int, state State) (*Table, PathID) {
 	t.Helper()
 	table := newTestTable(n)
-	path := table.Bind(pathTo(addr("10.0.0.11")))
-	table.Path(path).Live = true
+	var path PathID
 	for i := range n {
-		s, outcome := table.Open(addr("198.51.100.7"), uint16(1024+i), path, 1)
+		if i%60000 == 0 { // another server has other ports
+			path = table.Bind(pathTo(clientOf(i)))
+			table.Path(path).Live = true
+		}
+		s, outcome := table.Open(clientOf(i), uint16(1024+i%60000), path, 1)
 		if outcome != Opened {
 			t.Fatalf("session %d: outcome %d", i, outcome)
 		}
 		table.enter(s, table.Path(path), state, 1)
 	}
 	return table, path
+}
+
+// clientOf is a client for each 60,000 sessions.
+func clientOf(i int) packet.Addr {
+	return packet.AddrFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(7 + i/60000)}))
 }
 
 func TestExpendableOfAll(t *testing.T) {
@@ -61,14 +72,54 @@ func TestExpendableOfAll(t *testing.T) {
 		}
 	})
 
-	t.Run("time_wait only if there is nothing else", func(t *testing.T) {
-		table, path := fillState(t, 40, TimeWait)
-		open := table.sessionOf(t, addr("198.51.100.7"), 1024+30)
-		table.enter(open, table.Path(path), SynRecv, 1)
-		if s := table.Expendable(Full, stranger, 1, path); s != open {
+	t.Run("far apart", func(t *testing.T) {
+		const n = 3 * far * 64
+		table, path := fillState(t, n, Established)
+		for _, port := range []uint16{1024, 40000} { // its client's port is not its number
+			open := table.sessionOf(t, addr("198.51.100.7"), port)
+			table.enter(open, table.paths[open.Path], SynRecv, 1)
+			var s *Session
+			for tries := 0; s == nil && tries < 5; tries++ {
+				s = table.Expendable(Full, stranger, 1, path)
+			}
+			if s != open {
+				t.Errorf("displaces %+v", s)
+			}
+			table.enter(open, table.paths[open.Path], Established, 1)
+		}
+		if s := table.Expendable(Full, stranger, 1, path); s != nil {
 			t.Errorf("displaces %+v", s)
 		}
 	})
+}
+
+// TestNumbers compares the set with a map.
+func TestNumbers(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, size := range []int{1, 2, 63, 64, 65, 300} {
+		set, in := newNumbers(size), map[uint32]bool{}
+		at := uint32(0)
+		for range 1000 {
+			n := uint32(r.IntN(size))
+			if in[n] = r.IntN(3) == 0; in[n] {
+				set.add(n)
+			} else {
+				set.remove(n)
+			}
+			want, found := uint32(0), false
+			for i := range size {
+				if want = (at + 1 + uint32(i)) % uint32(size); in[want] {
+					found = true
+					break
+				}
+			}
+			next, ok := set.after(at)
+			if ok != found || found && next != want {
+				t.Fatalf("size %d: after %d comes %d, %v, want %d, %v", size, at, next, ok, want, found)
+			}
+			at = uint32(r.IntN(size))
+		}
+	}
 }
 
 func (t *Table) sessionOf(tb testing.TB, client packet.Addr, port uint16) *Session {
@@ -140,14 +191,17 @@ func TestExpendableOfPorts(t *testing.T) {
 }
 
 func BenchmarkExpendable(b *testing.B) {
-	table, _ := fill(b, 100_000)
-	path := table.Bind(pathTo(addr("10.0.0.1")))
-	for _, s := range table.sessions[1:] {
-		if s.Path != 0 {
-			s.State = Established
+	for _, n := range sizes {
+		table, _ := fill(b, n)
+		path := table.Bind(pathTo(addr("10.0.0.1")))
+		for i := range table.sessions[1:] {
+			s := &table.sessions[1+i]
+			table.enter(s, table.Path(s.Path), Established, 1)
 		}
-	}
-	for b.Loop() {
-		table.Expendable(Full, addr("203.0.113.9"), 1, path)
+		b.Run(fmt.Sprintf("none/sessions=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				table.Expendable(Full, addr("203.0.113.9"), 1, path)
+			}
+		})
 	}
 }

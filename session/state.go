@@ -91,9 +91,14 @@ func (t *Table) enter(s *Session, p *Path, state State, now Tick) {
 		}
 	}
 	s.State = state
+	n := t.number(s)
+	if yields[state] != never {
+		t.yielding.add(n)
+	} else {
+		t.yielding.remove(n)
+	}
 
 	// The wheel may come too early, never too late.
-	n := t.number(s)
 	if due := now + t.patience(s); due.before(t.records[n].due) {
 		t.unlink(n)
 		t.link(n, due)

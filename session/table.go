@@ -23,8 +23,10 @@ type Table struct {
 	records  []record  // of the same numbers
 	fresh    uint32    // numbers from here on were never used
 	freed    uint32    // the head of the list of numbers that were
-	hand     uint32    // the number that Expendable looked at last
 	count    int
+
+	yielding numbers // the sessions that would give way
+	hand     uint32  // the number of the one that did last
 
 	paths     []*Path // by PathID
 	pathIDs   map[PathKey]PathID
@@ -44,6 +46,7 @@ func NewTable(c Config) *Table {
 		index:    newIndex(c.Sessions),
 		sessions: slab[Session](1 + c.Sessions),
 		records:  slab[record](1 + c.Sessions),
+		yielding: newNumbers(1 + c.Sessions),
 		fresh:    1,
 		paths:    make([]*Path, 1),
 		pathIDs:  make(map[PathKey]PathID),
@@ -113,6 +116,7 @@ func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*S
 		t.index.insert(&face, refOf(number, d))
 	}
 	t.link(number, t.Expires(s))
+	t.yielding.add(number)
 	return s, Opened
 }
 
@@ -125,6 +129,7 @@ func (t *Table) Close(s *Session) {
 		t.index.remove(&face, refOf(number, d))
 	}
 	t.unlink(number)
+	t.yielding.remove(number)
 	if p.Mode == FULLNAT {
 		t.ports.free(s, p)
 	}
