@@ -115,6 +115,27 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 }
 
+// An ordinary user sees the same where the kernel lets him.
+func TestDemoRootless(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it changes to another user: run `sudo make test`")
+	}
+	program, err := lab.Binary("fleetlb-demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "demo: user namespace: ") {
+		t.Skip(strings.TrimSpace(string(out)))
+	}
+	if err != nil || !strings.Contains(string(out), "\ndemo: OK") {
+		t.Errorf("the demo ends with %v:\n%s", err, out)
+	}
+}
+
 // A director that does not start: the demo says so and cleans up.
 func TestDemoFails(t *testing.T) {
 	dir := t.TempDir()

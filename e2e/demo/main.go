@@ -10,9 +10,7 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"fleetlb/e2e/lab"
 )
@@ -75,23 +73,23 @@ func (d *demo) keep() {
 	if os.Getenv("KEEP") == "" {
 		return
 	}
+	if d.lb.Process != nil && !d.lb.Process.Running() {
+		if err := d.lb.Start(); err != nil {
+			d.fail("demo: the director does not start again: %v", err)
+		}
+	}
 	enter := ""
-	if os.Getuid() == 0 && d.site.Rootless() {
-		enter = fmt.Sprintf("nsenter --preserve-credentials -t %d -U -m ", os.Getpid())
-		d.say("\nThe hosts are namespaces inside this user namespace:\n\n  %sip netns", enter)
-	} else {
-		d.say("\nThe hosts are network namespaces of this machine:\n\n  ip netns")
+	if d.site.Rootless() {
+		enter = fmt.Sprintf("nsenter --preserve-credentials -t %d -U -m -n ", os.Getpid())
 	}
 	in := func(h *lab.Host) string { return enter + "ip netns exec " + d.site.Namespace(h) }
 	cli, _ := lab.Binary("fleetlb")
+	d.say("\nEverything stays up. Each host is a network namespace; from another terminal:\n")
+	d.say("  %sip netns", enter)
 	d.say("  %s curl -i http://%s/", in(d.site.Clients[0]), d.site.VIP4)
 	d.say("  %s ip route", in(d.site.Gateway))
 	d.say("  %s tcpdump -ni eth1", in(d.lb.Host))
 	d.say("  %s%s --socket %s sessions", enter, cli, d.lb.Socket())
 	d.say("\nConfigurations and logs are in %s. Ctrl-C ends it all.", d.site.Dir)
-
-	c := make(chan os.Signal, 1) // the lab cleans up on the same signals
-	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	<-c
-	d.site.Close()
+	select {} // the lab cleans up and exits
 }
