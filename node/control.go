@@ -13,6 +13,7 @@ import (
 	"fleetlb/fullnat"
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/service"
+	"fleetlb/node/config"
 )
 
 // run is the control plane: whatever happens, plan anew and make it so.
@@ -105,13 +106,9 @@ func (d *director) inputs() *inputs {
 }
 
 // busy says whether a service has established sessions.
-func (d *director) busy(name string) bool {
-	for _, s := range d.table.Services {
-		if s.Name == name {
-			return slices.ContainsFunc(serversOf(s), func(v *service.Server) bool { return v.Load.Active() > 0 })
-		}
-	}
-	return false
+func (d *director) busy(s *config.Service) bool {
+	t := d.table.Find(protocolNumber(s.Protocol), packet.AddrFrom(s.VIP.Addr()), s.VIP.Port())
+	return t != nil && slices.ContainsFunc(serversOf(t), func(v *service.Server) bool { return v.Load.Active() > 0 })
 }
 
 // tableOf is the present table if the specs are those it was built from, so

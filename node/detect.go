@@ -106,17 +106,17 @@ func (b backend) silences() (all []admin.Finding) {
 		check := "bfd neighbor " + s.Address.String()
 		switch {
 		case s.State == bfd.Up:
-			all = append(all, ok(check, "up, down after "+s.Detect.String()+" of silence"))
+			all = append(all, admin.OK(check, "up, down after "+s.Detect.String()+" of silence"))
 		case s.Problem != "":
-			all = append(all, fail(check, s.Problem, "nothing can be sent to it or heard from it; is there another BFD daemon on this host?"))
+			all = append(all, admin.Fail(check, s.Problem, "nothing can be sent to it or heard from it; is there another BFD daemon on this host?"))
 		case s.RemoteState == bfd.AdminDown:
-			all = append(all, warn(check, "down: the router has ended it", "until it is back a dead router is noticed by the hold time alone"))
+			all = append(all, admin.Warn(check, "down: the router has ended it", "until it is back a dead router is noticed by the hold time alone"))
 		default:
 			why := "never heard"
 			if s.Diag != bfd.NoDiag {
 				why = s.Diag.String()
 			}
-			all = append(all, warn(check, s.State.String()+": "+why,
+			all = append(all, admin.Warn(check, s.State.String()+": "+why,
 				"the router must ask for BFD with this director, and UDP ports 3784 (4784 with multihop) must be open; until then the hold time alone notices"))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"fleetlb/fullnat"
 	"fleetlb/node/admin"
 	"fleetlb/node/config"
+	"fleetlb/node/host"
 )
 
 // Doctor looks for what hurts or will, first on the host, then in the director.
@@ -23,12 +24,12 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := config.ThisHost()
+	own, err := config.ThisHost()
 	if err != nil {
 		return nil, err
 	}
-	all := examineHost(v.running, host)
-	all = append(all, b.beat(), b.steering(), file(&v, host))
+	all := host.Examine(v.running, own)
+	all = append(all, b.beat(), b.steering(), file(&v, own))
 	all = append(all, full("sessions", c.Sessions, v.config.Node.MaxSessions, "raise node.max_sessions and restart, or add a director"))
 	if len(pools) > 0 {
 		p := slices.MaxFunc(pools, func(a, b fullnat.PoolInfo) int { return cmp.Compare(a.BusiestPorts, b.BusiestPorts) })
@@ -38,11 +39,11 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 	for _, s := range b.ports.Stats() {
 		who := fmt.Sprintf("worker %d on %s", s.Worker, s.Interface)
 		if s.RxFull > 0 {
-			all = append(all, warn(who, fmt.Sprintf("%d frames were lost before it took them", s.RxFull),
+			all = append(all, admin.Warn(who, fmt.Sprintf("%d frames were lost before it took them", s.RxFull),
 				"it does not keep up: give the node more workers, or the machine more cores"))
 		}
 		if n := s.TxTooBig + s.TxDown + s.TxRefused; n > 0 {
-			all = append(all, warn(who, fmt.Sprintf("%d frames could not be sent: %d larger than the MTU, %d while the interface was down", n, s.TxTooBig, s.TxDown),
+			all = append(all, admin.Warn(who, fmt.Sprintf("%d frames could not be sent: %d larger than the MTU, %d while the interface was down", n, s.TxTooBig, s.TxDown),
 				"see the interface and its MTU"))
 		}
 	}
@@ -52,66 +53,56 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 	return append(append(all, v.speech()...), b.silences()...), nil
 }
 
-func ok(check, found string) admin.Finding {
-	return admin.Finding{Check: check, State: "ok", Found: found}
-}
-func warn(check, found, advice string) admin.Finding {
-	return admin.Finding{Check: check, State: "warn", Found: found, Advice: advice}
-}
-func fail(check, found, advice string) admin.Finding {
-	return admin.Finding{Check: check, State: "fail", Found: found, Advice: advice}
-}
-
 // full warns of what is nearly used up.
 func full(check string, used, of int, advice string) admin.Finding {
 	found := fmt.Sprintf("%d of %d in use", used, of)
 	if used*10 >= of*9 {
-		return warn(check, found, advice)
+		return admin.Warn(check, found, advice)
 	}
-	return ok(check, found)
+	return admin.OK(check, found)
 }
 
 func (b backend) steering() admin.Finding {
 	how := b.ports.Steering()
 	if b.workers > 1 && !strings.HasPrefix(how, "eBPF") {
-		return warn("steering", how, "run as root or with CAP_BPF and CAP_NET_ADMIN: until then frames are handed from worker to worker")
+		return admin.Warn("steering", how, "run as root or with CAP_BPF and CAP_NET_ADMIN: until then frames are handed from worker to worker")
 	}
-	return ok("steering", how)
+	return admin.OK("steering", how)
 }
 
 func (b backend) beat() admin.Finding {
 	if age := b.plane.Heartbeat(); age >= aliveWithin {
-		return fail("workers", fmt.Sprintf("one has not come round for %v", age),
+		return admin.Fail("workers", fmt.Sprintf("one has not come round for %v", age),
 			"nothing is announced until it does: is the machine out of cores?")
 	}
-	return ok("workers", "all come round")
+	return admin.OK("workers", "all come round")
 }
 
 // file says whether what is on the disk would come up, and is what runs.
-func file(v *view, host config.Host) admin.Finding {
+func file(v *view, own config.Host) admin.Finding {
 	const check = "configuration"
-	next, err := config.Load(v.config.File, host)
+	next, err := config.Load(v.config.File, own)
 	if err != nil {
 		first, more, _ := strings.Cut(err.Error(), "\n")
 		if more != "" {
 			first += fmt.Sprintf(" (and %d more)", 1+strings.Count(more, "\n"))
 		}
-		return fail(check, first, "mend the file: the director would not start with it again; fleetlbd -check lists all")
+		return admin.Fail(check, first, "mend the file: the director would not start with it again; fleetlbd -check lists all")
 	}
 	changes := config.Diff(v.config, next)
 	switch {
 	case len(changes) > 0 && config.Reloadable(v.config, next) != nil:
-		return warn(check, fmt.Sprintf("%s in the file not running yet, the first: %v", count(len(changes), "change"), changes[0]),
+		return admin.Warn(check, fmt.Sprintf("%s in the file not running yet, the first: %v", count(len(changes), "change"), changes[0]),
 			"restart fleetlbd: a reload cannot change all of it")
 	case len(changes) > 0:
-		return warn(check, fmt.Sprintf("%s in the file not running yet, the first: %v", count(len(changes), "change"), changes[0]), "fleetlb reload")
+		return admin.Warn(check, fmt.Sprintf("%s in the file not running yet, the first: %v", count(len(changes), "change"), changes[0]), "fleetlb reload")
 	case len(v.edits) > 0:
-		return warn(check, fmt.Sprintf("%s by command not in the file, the last: %s", count(len(v.edits), "change"), v.edits[len(v.edits)-1].says),
+		return admin.Warn(check, fmt.Sprintf("%s by command not in the file, the last: %s", count(len(v.edits), "change"), v.edits[len(v.edits)-1].says),
 			"write it into the file too: a restart forgets what was changed by command")
 	case len(next.Warnings) > 0:
-		return warn(check, strings.Join(next.Warnings, "; "), "see the file")
+		return admin.Warn(check, strings.Join(next.Warnings, "; "), "see the file")
 	}
-	return ok(check, v.config.File+" is what runs")
+	return admin.OK(check, v.config.File+" is what runs")
 }
 
 // served says whether a service is, and with how many servers.
@@ -120,13 +111,13 @@ func (b backend) served(p *planned) admin.Finding {
 	down := b.whyDown(p.config)
 	switch {
 	case p.standing != quorate:
-		return fail(check, strings.Join(append([]string{p.shortfall()}, down...), "; "), "see fleetlb health "+p.config.Name)
+		return admin.Fail(check, strings.Join(append([]string{p.shortfall()}, down...), "; "), "see fleetlb health "+p.config.Name)
 	case p.up == 0:
-		return warn(check, "no server takes new connections; it is "+p.state(), "see fleetlb servers "+p.config.Name)
+		return admin.Warn(check, "no server takes new connections; it is "+p.state(), "see fleetlb servers "+p.config.Name)
 	case len(down) > 0:
-		return warn(check, strings.Join(down, "; "), "see fleetlb health "+p.config.Name)
+		return admin.Warn(check, strings.Join(down, "; "), "see fleetlb health "+p.config.Name)
 	}
-	return ok(check, count(p.up, "server")+" up")
+	return admin.OK(check, count(p.up, "server")+" up")
 }
 
 // speech says how the speaker and its neighbours are.
@@ -135,9 +126,9 @@ func (v *view) speech() (all []admin.Finding) {
 		return nil
 	}
 	if p := v.speaker.Process(); p.Problem != "" {
-		all = append(all, fail("bgp speaker", p.Problem, "see the director's log"))
+		all = append(all, admin.Fail("bgp speaker", p.Problem, "see the director's log"))
 	} else if p.Restarts > 0 {
-		all = append(all, warn("bgp speaker", fmt.Sprintf("started again %d times, the last time because: %s", p.Restarts, p.LastExit),
+		all = append(all, admin.Warn("bgp speaker", fmt.Sprintf("started again %d times, the last time because: %s", p.Restarts, p.LastExit),
 			"sessions with all neighbours were lost each time; see the director's log"))
 	}
 	for _, n := range v.speaker.Neighbors() {
@@ -147,10 +138,10 @@ func (v *view) speech() (all []admin.Finding) {
 			if n.LastError != "" {
 				found += ": " + n.LastError
 			}
-			all = append(all, fail(check, found, "see the router's log: addresses, AS numbers and password must agree on both sides"))
+			all = append(all, admin.Fail(check, found, "see the router's log: addresses, AS numbers and password must agree on both sides"))
 			continue
 		}
-		all = append(all, ok(check, fmt.Sprintf("established, %s announced", count(n.Announced, "route"))))
+		all = append(all, admin.OK(check, fmt.Sprintf("established, %s announced", count(n.Announced, "route"))))
 	}
 	return all
 }

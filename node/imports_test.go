@@ -23,9 +23,10 @@ var allowed = map[string]string{
 	"node/admin":       "",
 	"node/config":      "",
 	"node/health":      "",
+	"node/host":        "node/admin node/config",
 	"node/metrics":     "",
 	"node": "bgp bgp/bfd fullnat fullnat/link fullnat/nexthop fullnat/packet fullnat/service " +
-		"node/admin node/config node/health node/metrics",
+		"node/admin node/config node/health node/host node/metrics",
 	"cmd/fleetlb":  "node/admin",
 	"cmd/fleetlbd": "bgp node node/config",
 

@@ -51,7 +51,6 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 	s := metrics.Snapshot{
 		Version: m.version, Started: m.started,
 		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
-		Routes:         len(v.plan.routes),
 		ReloadsApplied: v.reloads.done, ReloadsRefused: v.reloads.failed,
 		LastReloadRefused: v.reloads.lastError != "", ConfigLoaded: v.loaded,
 	}
@@ -79,8 +78,11 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 		})
 	}
 	m.measureLinks(&s, c)
-	measureBGP(&s, v.speaker)
-	m.measureBFD(&s)
+	if v.speaker != nil {
+		s.Routes = len(v.plan.routes)
+		measureBGP(&s, v.speaker)
+		m.measureBFD(&s)
+	}
 	return s, nil
 }
 
@@ -108,9 +110,6 @@ func (m meter) measureLinks(s *metrics.Snapshot, c *fullnat.Counters) {
 
 // measureBGP adds what the neighbours know.
 func measureBGP(s *metrics.Snapshot, speaks speaker) {
-	if speaks == nil {
-		return
-	}
 	now := time.Now()
 	s.SpeakerRestarts = speaks.Process().Restarts
 	for _, n := range speaks.Neighbors() {

@@ -103,6 +103,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 
 	d.serve(socket)
 	go d.reloadOn(o.Reload)
+	d.warn(cfg)
 	d.log.Info("running", "node", cfg.Node.Name, "version", d.version, "workers", d.workers, "steering", d.ports.Steering())
 	d.run(ctx)
 	d.leave()
@@ -111,18 +112,20 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 
 func newDirector(cfg *config.Config, o Options) *director {
 	j := newJournal(o.Log, &cfg.Node)
-	d := &director{
+	return &director{
 		version: o.Version, journal: j, log: slog.New(j), started: time.Now(),
 		requests: make(chan func()), ended: make(chan struct{}),
 		settings: settingsOf(cfg), table: &service.Table{},
 	}
-	return d
 }
+
+// mostWorkers is as many as the configuration could ask for.
+const mostWorkers = 256
 
 // build makes the edges that stay for as long as the director runs.
 func (d *director) build() (dismantle func(), err error) {
 	n := &d.config.Node
-	d.workers = cmp.Or(n.Workers, runtime.GOMAXPROCS(0))
+	d.workers = cmp.Or(n.Workers, min(runtime.GOMAXPROCS(0), mostWorkers))
 	links, err := link.Open(n.Interfaces, d.workers)
 	if err != nil {
 		return nil, err

@@ -18,8 +18,8 @@ type inputs struct {
 	locals    []netip.Prefix
 	verdicts  map[string]health.Verdict    // by targetKey
 	reachable func(server netip.Addr) bool // its next hop is known to be there
-	busy      func(service string) bool    // it has established sessions
-	stood     map[string]standing          // when planned last, by service
+	busy      func(*config.Service) bool   // it has established sessions
+	stood     map[string]standing          // when planned last, by identity
 	alive     bool                         // the workers come round
 	draining  bool                         // the VIPs are to go elsewhere
 	leaving   bool                         // and the local addresses too
@@ -144,11 +144,11 @@ func (in *inputs) service(s *config.Service) planned {
 			p.up++
 		}
 	}
-	before := in.stood[s.Name]
+	before := in.stood[identity(s)]
 	need := quorum(s, before)
 	sorry := s.SorryServer.IsValid() && in.reachable(s.SorryServer.Addr())
 	served := healthy >= need && (p.up > 0 || need <= 0)
-	p.lingers = !served && !sorry && before == quorate && healthy >= need && in.busy(s.Name)
+	p.lingers = !served && !sorry && before == quorate && healthy >= need && in.busy(s)
 	switch {
 	case served || sorry || p.lingers:
 		p.standing = quorate
@@ -191,7 +191,7 @@ func protocolName(number uint8) string {
 func (p *plan) standings() map[string]standing {
 	all := make(map[string]standing, len(p.services))
 	for _, s := range p.services {
-		all[s.config.Name] = s.standing
+		all[identity(s.config)] = s.standing
 	}
 	return all
 }

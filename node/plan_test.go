@@ -151,7 +151,7 @@ func TestQuorum(t *testing.T) {
 	} {
 		busy = row.busy
 		in := sound(services, row.health)
-		in.busy = func(string) bool { return busy }
+		in.busy = func(*config.Service) bool { return busy }
 		if before != nil {
 			in.stood = before.standings()
 		}
@@ -181,7 +181,7 @@ func TestLinger(t *testing.T) {
 		{"web 203.0.113.10:80 > 11! 12", true, "web up 1 up announced: 11 drains 12"},
 	} {
 		in := sound(several(t, row.services), "11 up, 12 up")
-		in.busy = func(string) bool { return row.busy }
+		in.busy = func(*config.Service) bool { return row.busy }
 		in.stood = before.standings()
 		before = newPlan(in)
 		got, _, _ := strings.Cut(shown(before), "\n")
@@ -225,7 +225,7 @@ func sound(services []config.Service, health string) *inputs {
 		locals:    []netip.Prefix{netip.MustParsePrefix("10.2.1.0/28")},
 		verdicts:  verdicts(services, health),
 		reachable: func(netip.Addr) bool { return true },
-		busy:      func(string) bool { return false },
+		busy:      func(*config.Service) bool { return false },
 		alive:     true,
 	}
 }

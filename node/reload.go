@@ -91,7 +91,15 @@ func (d *director) reconfigure() ([]string, error) {
 		return nil, err
 	}
 	d.close(r.stopped())
+	d.warn(next)
 	return append(told(config.Diff(v.config, next)), lost...), nil
+}
+
+// warn logs what works and will be regretted.
+func (d *director) warn(c *config.Config) {
+	for _, w := range c.Warnings {
+		d.log.Warn("configuration: " + w)
+	}
 }
 
 func told(changes []config.Change) (all []string) {

@@ -90,6 +90,7 @@ func TestReloadRefused(t *testing.T) {
 func TestReload(t *testing.T) {
 	const dns = "\ndns 203.0.113.53:53 > 21"
 	base := carrier + speaks
+	moved := strings.Replace(base, "10.2.1.0/28", "10.2.9.0/28", 1)
 	dir := t.TempDir()
 	w, d := newWorld(t, write(t, dir, base+tomls(t, web)))
 	w.health(d, "11 up, 12 up")
@@ -120,20 +121,27 @@ func TestReload(t *testing.T) {
 			service "web" removed`, `
 			configure 10.1.0.1
 			announce 10.2.1.0/28
-			publish dns(0)
-			announce 10.2.1.0/28`},
-		{"other local addresses", strings.Replace(base, "10.2.1.0/28", "10.2.9.0/28", 1) + tomls(t, strings.TrimSpace(dns)), `
+			publish dns(1)
+			announce 10.2.1.0/28 203.0.113.53/32`},
+		{"it is called something else: nobody notices", base + tomls(t, "names 203.0.113.53:53 > 21"), `
+			service "dns" removed
+			service "names" added`, `
+			configure 10.1.0.1
+			announce 10.2.1.0/28 203.0.113.53/32
+			publish names(1)
+			announce 10.2.1.0/28 203.0.113.53/32`},
+		{"other local addresses", moved + tomls(t, "names 203.0.113.53:53 > 21"), `
 			fullnat: local_addresses ["10.2.1.0/28"] → ["10.2.9.0/28"]`, `
 			configure 10.1.0.1
-			announce
-			publish dns(0)
-			announce 10.2.9.0/28`},
-		{"another neighbour", strings.Replace(base, "10.2.1.0/28", "10.2.9.0/28", 1) + "[[bgp.neighbor]]\naddress = \"10.1.0.2\"\nasn = 65000\n" + tomls(t, strings.TrimSpace(dns)), `
+			announce 203.0.113.53/32
+			publish names(1)
+			announce 10.2.9.0/28 203.0.113.53/32`},
+		{"another neighbour", moved + "[[bgp.neighbor]]\naddress = \"10.1.0.2\"\nasn = 65000\n" + tomls(t, "names 203.0.113.53:53 > 21"), `
 			bgp: neighbor 10.1.0.2 added`, `
 			configure 10.1.0.1 10.1.0.2
-			announce 10.2.9.0/28
-			announce 10.2.9.0/28`},
-		{"the speaker goes", strings.Replace(carrier, "10.2.1.0/28", "10.2.9.0/28", 1) + tomls(t, strings.TrimSpace(dns)), `
+			announce 10.2.9.0/28 203.0.113.53/32
+			announce 10.2.9.0/28 203.0.113.53/32`},
+		{"the speaker goes", strings.Replace(carrier, "10.2.1.0/28", "10.2.9.0/28", 1) + tomls(t, "names 203.0.113.53:53 > 21"), `
 			bgp removed`, `
 			close`},
 	} {
@@ -150,6 +158,7 @@ func TestReload(t *testing.T) {
 			if got, want := w.since(), strings.TrimSpace(unindent(row.done)); got != want {
 				t.Errorf("did\n%s\nwant\n%s", got, want)
 			}
+			w.health(d, "11 up, 12 up, 21 up") // which shows with the next change
 		})
 	}
 }

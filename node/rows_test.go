@@ -137,9 +137,9 @@ func troubled(t *testing.T) *director {
 		tls 203.0.113.10:443 quorum=2 > 11 12
 		dns 203.0.113.53:53 protocol="udp" > 21 22-`)))
 	w.verdicts = verdicts(d.running.Services, "11 up, 12 up, 13 down, 21 flapping")
-	hung := w.verdicts["tls/10.3.0.12:80"]
+	hung := w.verdicts["203.0.113.10:443/tcp/10.3.0.12:80"]
 	hung.Up, hung.Reason, hung.Since, hung.Checks, hung.Failures, hung.Duration = false, "connect: no answer within 1s", time.Now(), 45, 40, time.Second
-	w.verdicts["tls/10.3.0.12:80"] = hung
+	w.verdicts["203.0.113.10:443/tcp/10.3.0.12:80"] = hung
 	d.settle()
 
 	addr := mustAddrPort

@@ -22,7 +22,6 @@ func (b backend) Status(ctx context.Context) (admin.Status, error) {
 		Workers: b.workers, Steering: b.ports.Steering(), Offload: "off",
 		Services: len(v.plan.services),
 		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
-		Routes: len(v.plan.routes),
 
 		ConfigFile: v.config.File, ConfigDigest: v.digest, ConfigAgeS: seconds(time.Since(v.loaded)),
 		Reloads: v.reloads.done, ReloadFailures: v.reloads.failed, ReloadError: v.reloads.lastError,
@@ -48,6 +47,7 @@ func (b backend) Status(ctx context.Context) (admin.Status, error) {
 		s.BytesOut += t.BytesOut
 	}
 	if v.speaker != nil {
+		s.Routes = len(v.plan.routes)
 		for _, n := range v.speaker.Neighbors() {
 			s.Neighbors++
 			if n.State == bgp.Established {

@@ -10,9 +10,13 @@ import (
 	"fleetlb/node/health"
 )
 
-// targetKey names one server of one service.
+// identity is what makes a service the same, whatever it is called: what clients
+// connect to.
+func identity(s *config.Service) string { return s.VIP.String() + "/" + s.Protocol }
+
+// targetKey tells one server of one service from all others.
 func targetKey(s *config.Service, server netip.AddrPort) string {
-	return s.Name + "/" + server.String()
+	return identity(s) + "/" + server.String()
 }
 
 // targets lists what is to be checked: every server, each as its service or it
@@ -24,7 +28,8 @@ func targets(services []config.Service) []health.Target {
 		for j := range s.Servers {
 			if r := &s.Servers[j]; r.Enabled {
 				all = append(all, health.Target{
-					Key: targetKey(s, r.Address), Address: r.Address, Check: healthCheck(checkOf(s, r)),
+					Key: targetKey(s, r.Address), Name: s.Name + "/" + r.Address.String(),
+					Address: r.Address, Check: healthCheck(checkOf(s, r)),
 				})
 			}
 		}

@@ -209,6 +209,15 @@ type Finding struct {
 	Advice string `json:"advice"`
 }
 
+// OK is a finding that all is well.
+func OK(check, found string) Finding { return Finding{check, "ok", found, ""} }
+
+// Warn is a finding of what may hurt, and what to do about it.
+func Warn(check, found, advice string) Finding { return Finding{check, "warn", found, advice} }
+
+// Fail is a finding of what does hurt, and what to do about it.
+func Fail(check, found, advice string) Finding { return Finding{check, "fail", found, advice} }
+
 // Change is one thing that a reload did.
 type Change struct {
 	Change string `json:"change"`

@@ -80,7 +80,7 @@ func environment(t *Target) []string {
 	at := t.endpoint()
 	return append([]string{
 		"PATH=" + path,
-		"FLEETLB_TARGET=" + t.Key,
+		"FLEETLB_TARGET=" + t.name(),
 		"FLEETLB_ADDRESS=" + at.Addr().String(),
 		fmt.Sprintf("FLEETLB_PORT=%d", at.Port()),
 	}, t.Check.Env...)

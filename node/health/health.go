@@ -33,6 +33,7 @@
 package health
 
 import (
+	"cmp"
 	"net/netip"
 	"reflect"
 	"time"
@@ -40,7 +41,8 @@ import (
 
 // A Target is one server of one service, and how to check it.
 type Target struct {
-	Key     string         // unique in the set; "service/server"
+	Key     string         // unique in the set, and what makes a target the same
+	Name    string         // for people: "service/server"; "": Key
 	Address netip.AddrPort // of the server
 	Check   Check
 }
@@ -121,6 +123,9 @@ func (c Check) withDefaults() Check {
 }
 
 func (t *Target) equal(o *Target) bool { return reflect.DeepEqual(t, o) }
+
+// name is what people know t by.
+func (t *Target) name() string { return cmp.Or(t.Name, t.Key) }
 
 // endpoint is where the check goes: the server, perhaps on another port.
 func (t *Target) endpoint() netip.AddrPort {

@@ -64,9 +64,9 @@ func (m *Monitor) record(w *watch, err error, took time.Duration) {
 	}
 	switch v := w.state.verdict(c); {
 	case v.Up:
-		m.log.Info("server up", "server", w.target.Key)
+		m.log.Info("server up", "server", w.target.name())
 	default:
-		m.log.Warn("server down", "server", w.target.Key, "reason", v.Reason)
+		m.log.Warn("server down", "server", w.target.name(), "reason", v.Reason)
 	}
 	m.notify()
 }
