@@ -21,20 +21,28 @@ func (d *director) run(ctx context.Context) {
 	heartbeat := time.NewTicker(heartbeatPeriod)
 	defer heartbeat.Stop()
 	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case request := <-d.requests:
-			request()
-		case <-d.monitor.Changes():
+		d.safely(func() error {
+			d.turn(ctx, heartbeat.C)
+			return nil
+		})
+	}
+}
+
+// turn waits for one thing to happen and deals with it.
+func (d *director) turn(ctx context.Context, heartbeat <-chan time.Time) {
+	select {
+	case <-ctx.Done():
+	case request := <-d.requests:
+		request()
+	case <-d.monitor.Changes():
+		d.settle()
+	case <-d.hops.Changes():
+		d.settle()
+	case <-d.detected():
+		d.forsake()
+	case now := <-heartbeat:
+		if d.felt(now) || d.trouble != "" || d.plan.lingers() {
 			d.settle()
-		case <-d.hops.Changes():
-			d.settle()
-		case <-d.detected():
-			d.forsake()
-		case now := <-heartbeat.C:
-			if d.felt(now) || d.trouble != "" || d.plan.lingers() {
-				d.settle()
-			}
 		}
 	}
 }
