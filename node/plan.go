@@ -55,11 +55,13 @@ func newPlan(in *inputs) *plan {
 	p := &plan{}
 	vips := map[netip.Addr]bool{}
 	for i := range in.services {
-		s := in.service(&in.services[i])
-		p.specs = append(p.specs, in.spec(s.config))
-		p.services = append(p.services, s)
-		if s.announced {
-			vips[s.config.VIP.Addr()] = true
+		s := &in.services[i]
+		conditions := in.conditions(s)
+		became := in.service(s, conditions)
+		p.specs = append(p.specs, in.spec(s, conditions))
+		p.services = append(p.services, became)
+		if became.announced {
+			vips[s.VIP.Addr()] = true
 		}
 	}
 	for vip := range vips {
@@ -75,7 +77,7 @@ func newPlan(in *inputs) *plan {
 }
 
 // spec turns a service into what the dataplane is told.
-func (in *inputs) spec(s *config.Service) service.Spec {
+func (in *inputs) spec(s *config.Service, conditions []condition) service.Spec {
 	mode, _ := service.ParseMode(s.Mode) // both verified
 	fate, _ := service.ParseFate(s.DeadServer)
 	spec := service.Spec{
@@ -94,30 +96,52 @@ func (in *inputs) spec(s *config.Service) service.Spec {
 			MSS:              uint16(s.MSS),
 		},
 	}
-	lastResort := in.lastResort(s)
 	for i := range s.Servers {
-		r := &s.Servers[i]
-		if !r.Enabled {
-			continue
+		if r := &s.Servers[i]; r.Enabled {
+			pending := conditions[i] == unchecked || conditions[i] == flapping
+			spec.Servers = append(spec.Servers, service.ServerSpec{
+				Address: r.Address, Weight: r.Weight, Up: pending || conditions[i] == well, Drain: pending || r.Drain,
+			})
 		}
-		v := in.verdicts[targetKey(s, r.Address)]
-		up := v.Up || v.Flapping && lastResort
-		// One that nobody has checked yet, or that flaps, gets nothing new; but
-		// it is not known to be dead, and so nothing is taken from it.
-		pending := !up && (v.Flapping || !v.Checked)
-		spec.Servers = append(spec.Servers, service.ServerSpec{
-			Address: r.Address, Weight: r.Weight, Up: up || pending, Drain: r.Drain || pending,
-		})
 	}
 	return spec
 }
 
-// lastResort says whether no server is up that could get new connections, so
-// that those come into question that flap.
-func (in *inputs) lastResort(s *config.Service) bool {
-	return !slices.ContainsFunc(s.Servers, func(r config.Server) bool {
-		return in.verdicts[targetKey(s, r.Address)].Up && takes(&r)
-	})
+// A condition is what is known of a server's health.
+type condition uint8
+
+const (
+	dead      condition = iota // gets nothing, and loses what it has
+	unchecked                  // gets nothing new yet; what it has may be well
+	flapping                   // gets nothing new unless there is nobody else
+	well
+)
+
+// conditions says how the servers of a service are, in their order.
+func (in *inputs) conditions(s *config.Service) []condition {
+	all := make([]condition, len(s.Servers))
+	somebody := false
+	for i := range s.Servers {
+		r := &s.Servers[i]
+		switch v := in.verdicts[targetKey(s, r.Address)]; {
+		case v.Up:
+			all[i] = well
+			somebody = somebody || takes(r)
+		case v.Flapping:
+			all[i] = flapping
+		case !v.Checked:
+			all[i] = unchecked
+		}
+	}
+	if somebody {
+		return all
+	}
+	for i := range all {
+		if all[i] == flapping {
+			all[i] = well
+		}
+	}
+	return all
 }
 
 // takes says whether the operator wants new connections to go to a server.
@@ -129,14 +153,12 @@ func takes(r *config.Server) bool { return r.Enabled && !r.Drain && r.Weight > 0
 // from it: its sessions need the VIP as well. But once no server takes anything
 // new, and the last established session is over, the VIP attracts only clients
 // who are refused, and goes.
-func (in *inputs) service(s *config.Service) planned {
-	healthy := 0
+func (in *inputs) service(s *config.Service, conditions []condition) planned {
 	p := planned{config: s}
-	lastResort := in.lastResort(s)
+	healthy := 0
 	for i := range s.Servers {
 		r := &s.Servers[i]
-		v := in.verdicts[targetKey(s, r.Address)]
-		if !r.Enabled || !v.Up && !(v.Flapping && lastResort) || !in.reachable(r.Address.Addr()) {
+		if !r.Enabled || conditions[i] != well || !in.reachable(r.Address.Addr()) {
 			continue
 		}
 		healthy++

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -239,4 +240,25 @@ func unindent(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// BenchmarkPlan is a thousand services with ten servers each: what every change
+// of health costs before the workers hear of it.
+func BenchmarkPlan(b *testing.B) {
+	var services []config.Service
+	for i := range 1000 {
+		s, err := config.ReadService(fmt.Sprintf("name = \"s%d\"\nvip = \"203.0.%d.%d:80\"", i, i/250, 1+i%250))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for n := range 10 {
+			s.Servers = append(s.Servers, config.NewServer(server(n+1)))
+		}
+		services = append(services, s)
+	}
+	in := sound(services, "1 up, 2 up, 3 up, 4 up, 5 up, 6 up, 7 up, 8 up, 9 up, 10 down")
+	in.stood = newPlan(in).standings()
+	for b.Loop() {
+		newPlan(in)
+	}
 }

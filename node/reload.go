@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -158,11 +159,7 @@ func newFaults(old, new *config.Config, host config.Host) error {
 // Check says what would keep a director from running with a configuration that
 // package config has verified.
 func Check(c *config.Config) error {
-	in := &inputs{services: c.Services}
-	var specs []service.Spec
-	for i := range c.Services {
-		specs = append(specs, in.spec(&c.Services[i]))
-	}
+	specs := newPlan(&inputs{services: c.Services, reachable: func(netip.Addr) bool { return true }}).specs
 	if _, err := service.Build(specs, nil); err != nil {
 		return fmt.Errorf("services: %w", err)
 	}
