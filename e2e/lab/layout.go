@@ -55,6 +55,13 @@ func (l *Lab) build(layout Layout) error {
 			}
 		}
 	}
+	for _, h := range l.Hosts() {
+		for _, p := range h.Ports {
+			if err := p.awaitCarried(); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -158,7 +165,7 @@ func (h *Host) plug(p Plug) error {
 		return err
 	}
 	h.Ports = append(h.Ports, port)
-	if err := port.SetUp(true); err != nil {
+	if err := port.setUp(true); err != nil {
 		return err
 	}
 	for _, a := range p.Addrs {

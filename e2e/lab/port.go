@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -67,6 +70,13 @@ func (p *Port) Addr(v6 bool) netip.Addr {
 // of the cable sees its carrier go. IPv6 addresses do not survive being down
 // unless the kernel is told to keep them, which it is.
 func (p *Port) SetUp(up bool) error {
+	if err := p.setUp(up); err != nil || !up {
+		return err
+	}
+	return p.awaitCarried()
+}
+
+func (p *Port) setUp(up bool) error {
 	if err := p.host.Sysctl("net.ipv6.conf."+p.Name+".keep_addr_on_down", "1"); err != nil {
 		return err
 	}
@@ -97,7 +107,37 @@ func (p *Port) Plug() error {
 	if err != nil {
 		return err
 	}
-	return l.fabric.net.LinkSetMaster(far, l.lans[p.LAN].bridge)
+	if err := l.fabric.net.LinkSetMaster(far, l.lans[p.LAN].bridge); err != nil {
+		return err
+	}
+	return p.awaitCarried()
+}
+
+// awaitCarried waits until the switch carries frames to and from the port. The
+// kernel tells a bridge of a carrier from a queue, up to a second later.
+func (p *Port) awaitCarried() error {
+	const forwarding = "3" // BR_STATE_FORWARDING
+	l := p.host.lab
+	return Await(10*time.Second, fmt.Sprintf("the switch to carry %s", p), func() error {
+		far, err := l.fabric.net.LinkByName(p.far)
+		if err != nil {
+			return err
+		}
+		if state := far.Attrs().OperState; state != netlink.OperUp {
+			return fmt.Errorf("its cable is %s", state)
+		}
+		var state []byte
+		if err := l.fabric.onThread(func() (err error) {
+			state, err = os.ReadFile("/sys/class/net/" + p.far + "/brport/state")
+			return err
+		}); err != nil {
+			return nil // the fabric has no /sys of its own: see Host.enter
+		}
+		if s := strings.TrimSpace(string(state)); s != forwarding {
+			return fmt.Errorf("its port is in state %s", s)
+		}
+		return nil
+	})
 }
 
 // SetMTU changes both ends of the cable.
