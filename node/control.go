@@ -194,12 +194,17 @@ func (d *director) do(ctx context.Context, f func() error) error {
 }
 
 // safely makes an error of a panic: what was applied before stays in force, and
-// packets flow.
+// packets flow. What panics again and again is logged once.
 func (d *director) safely(f func() error) (err error) {
 	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("control plane: panic: %v", v)
-			d.log.Error(err.Error(), "stack", string(debug.Stack()))
+		v := recover()
+		if v == nil {
+			return
+		}
+		err = fmt.Errorf("control plane: panic: %v", v)
+		if err.Error() != d.panicked {
+			d.panicked = err.Error()
+			d.log.Error(d.panicked, "stack", string(debug.Stack()))
 		}
 	}()
 	return f()

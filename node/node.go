@@ -67,6 +67,7 @@ type director struct {
 	snapshot *fullnat.Snapshot // the last one published; nil: none yet
 	plan     *plan             // the last one made so
 	trouble  string            // why the last apply failed; "": it did not
+	panicked string            // the last panic
 }
 
 // Run is a director's life, from its configuration to its last packet. It ends
