@@ -4,12 +4,13 @@
 //
 //	recv batch → parse → find session → (miss: service → schedule → open) → rewrite → send batch
 //
-// Read the files in the order a packet meets them: worker.go receives a batch
-// and sends it on, flow.go finds the session and moves the packet to its other
-// face, open.go decides for the first packet of a connection. Everything else
-// is rare and one call away: fragment.go, icmp.go, answer.go (ARP, NDP, ping),
+// Read the files in the order a packet meets them: worker.go goes round,
+// batch.go receives and parses, flow.go finds the session and moves the packet
+// to its other face, open.go decides for the first packet of a connection,
+// send.go lets go of the frames. Everything else is rare and one call away:
 // mtu.go, pending.go (the next hop is being resolved), handoff.go (the packet
-// belongs to another worker), reset.go, expire.go.
+// belongs to another worker), fragment.go, icmp.go, answer.go (ARP, NDP, ping,
+// refusals), expire.go (what ends, and who is told), announce.go.
 //
 // # Share nothing
 //
@@ -23,6 +24,13 @@
 //
 // At one pointer: a [Snapshot] holds the services, the next hops and the local
 // addresses. It is never changed, only replaced, and a worker pins one for a
-// whole batch. What a worker owns is read by asking the worker ([Plane.Sessions],
-// [Plane.Counters]): it answers between two batches.
+// whole turn; paths.go joins it with the sessions that outlive it. What a worker
+// owns is read by asking the worker (inquiry.go), which answers between two
+// batches.
+//
+// # Who holds a frame
+//
+// A frame is the worker's from the queue's Recv or Alloc until it goes to Send
+// or Free. In between it is in exactly one place: in the batch, parked (pending,
+// fragments), or outgoing. Its [Verdict] says where it goes.
 package fullnat

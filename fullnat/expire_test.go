@@ -2,6 +2,7 @@ package fullnat
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -112,6 +113,35 @@ func TestDeadServer(t *testing.T) {
 		w.services("udp 203.0.113.53:53 → !10.0.0.11:5353 10.0.0.12:5353")
 		w.converse([]row{{"the other", "udp 198.51.100.7:4711 > 203.0.113.53:53 ttl 64", "udp 10.9.0.1:5238 > 10.0.0.12:5353 ttl 63", "forwarded"}})
 		w.books()
+	})
+	t.Run("UDP that is silent ends too", func(t *testing.T) {
+		w := newTestWorker(t, "udp 203.0.113.53:53 → 10.0.0.11:5353 via 10.9.0.1")
+		w.converse([]row{{"one", "udp 198.51.100.7:4711 > 203.0.113.53:53 ttl 64", "udp 10.9.0.1:5238 > 10.0.0.11:5353 ttl 63", "forwarded"}})
+		w.services("udp 203.0.113.53:53 → !10.0.0.11:5353")
+		w.settle()
+		w.expect("down", "", "")
+		if got := w.sessionsNow(); len(got) != 0 {
+			t.Errorf("sessions %v", got)
+		}
+		w.books()
+	})
+	t.Run("its station does not answer either", func(t *testing.T) {
+		w := newTestWorker(t, up)
+		w.establish("198.51.100.7:4711", "10.9.0.1:5235", "10.0.0.11:8443")
+		delete(w.network.Neighbors[1], netip.MustParseAddr("10.0.0.11"))
+		w.services(down)
+		w.settle()
+		w.expect("down", "tcp 203.0.113.80:443 > 198.51.100.7:4711 RA ttl 64 df seq 5001 ack 1001", "originated parked")
+		w.pass(time.Second)
+		w.expect("a second later", "", "no_neighbor")
+	})
+	t.Run("there is no way to it", func(t *testing.T) {
+		w := newTestWorker(t, up)
+		w.establish("198.51.100.7:4711", "10.9.0.1:5235", "10.0.0.11:8443")
+		w.network.Routes = append(w.network.Routes, nowhere("10.0.0.11/32"))
+		w.services(down)
+		w.settle()
+		w.expect("down", "tcp 203.0.113.80:443 > 198.51.100.7:4711 RA ttl 64 df seq 5001 ack 1001", "originated no_route")
 	})
 	t.Run("kept where the service wants it", func(t *testing.T) {
 		w := newTestWorker(t, up+" keep")

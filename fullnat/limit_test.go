@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/link/linktest"
@@ -99,9 +98,32 @@ func TestPoolExhausted(t *testing.T) {
 	if got := send("udp 198.51.100.7:4711 > 203.0.113.53:53 ttl 64 len 2900"); got != "cut" {
 		t.Errorf("a packet to be cut, one frame left, to be used again: %s", got)
 	}
-	w.queues[0].Free(taken)
-	w.pass(10 * time.Millisecond)
+	more := make([]*link.Frame, 2)
+	n := w.queues[0].Alloc(more)
+	w.services("vip 192.0.2.80:443 → !10.0.0.11:8443")
+	w.pass(tickLength)
+	if got := w.verdictsSince(); got != "no_frame" {
+		t.Errorf("an announcement: %s", got)
+	}
+	w.services("vip 192.0.2.80:443 → !10.0.0.11:8443", "vip 203.0.113.80:443 → !10.0.0.11:8443")
+	w.settle()
+	if got := w.verdictsSince(); got != "no_frame×2" {
+		t.Errorf("two resets: %s", got)
+	}
+	w.queues[0].Free(append(taken, more[:n]...))
 	w.conserved("all given back")
+}
+
+// TestHandedNoFrame has no frame for what another worker hands over.
+func TestHandedNoFrame(t *testing.T) {
+	w := newTestWorkers(t, 2, "vip 203.0.113.80:443 → 10.0.0.11:8443 via 10.9.0.1")
+	owner := w.worker(packet.TCP, "198.51.100.7", 4711)
+	taken := make([]*link.Frame, benchFrames)
+	n := w.queues[owner].Alloc(taken)
+	w.injectAt(1-owner, "tcp 198.51.100.7:4711 > 203.0.113.80:443 S ttl 64")
+	w.settle()
+	w.queues[owner].Free(taken[:n])
+	w.expect("dropped", "", "handed_over no_frame")
 }
 
 // TestDefect lets a packet bring about a panic. It is lost and nothing else.

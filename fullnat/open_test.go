@@ -48,6 +48,12 @@ func TestRefuse(t *testing.T) {
 	if got, want := strings.Join(w.sessionsNow(), ", "), "198.51.100.7:4711 syn_recv, 198.51.100.7:4711 syn_recv"; got != want {
 		t.Errorf("sessions %s, want %s", got, want)
 	}
+	w.network.Addresses[0] = w.network.Addresses[0][1:]
+	w.network.Addresses[1] = w.network.Addresses[1][1:]
+	w.publish()
+	w.converse([]row{{"a host that has no address of the family complains as the VIP",
+		"tcp 198.51.100.7:4711 > 203.0.113.82:443 A ttl 1 seq 1000",
+		"icmp 203.0.113.82 > 198.51.100.7 ttl-exceeded ttl 64 tos 192 df ( tcp 198.51.100.7:4711 > 203.0.113.82:443 A ttl 1 seq 1000 )", "rejected ttl"}})
 }
 
 // TestRejectLimit answers so many hopeless packets in a tick and no more.
