@@ -52,8 +52,7 @@ func await(t *testing.T, b *Speaker, what string, is func(Status) bool) {
 	}
 }
 
-func isUp(s Status) bool   { return s.State == Up }
-func isDown(s Status) bool { return s.State == Down }
+func isUp(s Status) bool { return s.State == Up }
 
 func TestOverLoopback(t *testing.T) {
 	for _, multihop := range []bool{false, true} {
