@@ -16,6 +16,7 @@ type Speaker struct {
 	log    *slog.Logger
 	alive  func() bool
 	wire   wire
+	came   int           // packets of the last round; run's own
 	change chan struct{} // Changes
 	done   chan struct{} // closed when run has returned
 
@@ -35,7 +36,10 @@ func New(log *slog.Logger, alive func() bool) (*Speaker, error) {
 		return nil, err
 	}
 	b := newSpeaker(log, alive, w)
-	go b.run()
+	go func() {
+		precede()
+		b.run()
+	}()
 	return b, nil
 }
 
@@ -132,6 +136,14 @@ func (b *Speaker) Close(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// A round that finds more than a crowd of packets is followed by a rest, so that
+// a flood from next door gets no more of a processor than this leaves it: the
+// socket holds a few hundred.
+const (
+	crowd = 64
+	rest  = time.Millisecond
+)
+
 // run is the speaker's goroutine.
 func (b *Speaker) run() {
 	defer close(b.done)
@@ -140,6 +152,9 @@ func (b *Speaker) run() {
 		b.wire.wait(until)
 		if until = b.step(); b.finished() {
 			return
+		}
+		if b.came > crowd {
+			time.Sleep(rest)
 		}
 	}
 }
@@ -162,6 +177,7 @@ func (b *Speaker) step() (until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
+	b.came = 0
 	b.wire.receive(func(a *arrival) { b.hear(a, alive, now) })
 	for _, s := range b.sessions {
 		b.watch(s, func() { s.lapse(now) })
@@ -188,6 +204,7 @@ func (b *Speaker) step() (until time.Time) {
 
 // hear finds whose packet it is.
 func (b *Speaker) hear(a *arrival, alive bool, now time.Time) {
+	b.came++
 	p, fault := parse(a.bytes)
 	if fault != None {
 		b.drops[fault]++
