@@ -21,6 +21,16 @@ type Counters struct {
 	Workers   []WorkerCounters     // by number
 	Verdicts  [numVerdicts]uint64  // frames, by Verdict
 	Servers   map[ServerID]Traffic // every server that is served or has sessions
+	Retired   Traffic              // of all that were served once and are not any more
+}
+
+// Total is the traffic of all servers there ever were.
+func (c *Counters) Total() Traffic {
+	all := c.Retired
+	for _, t := range c.Servers {
+		all = all.Plus(t)
+	}
+	return all
 }
 
 // WorkerCounters is what one worker has done.
@@ -44,11 +54,7 @@ func idOf(k session.PathKey) ServerID {
 }
 
 // Traffic is what went to and came from one server.
-type Traffic struct {
-	Connections           uint64 // opened
-	PacketsIn, PacketsOut uint64
-	BytesIn, BytesOut     uint64 // of IP packets
-}
+type Traffic = session.Traffic
 
 // Counters asks all workers and adds up.
 func (p *Plane) Counters(ctx context.Context) (*Counters, error) {
@@ -69,6 +75,7 @@ func (w *Worker) counters() *Counters {
 		Displaced: w.displaced,
 		Verdicts:  w.verdicts,
 		Servers:   map[ServerID]Traffic{},
+		Retired:   w.sessions.Retired(),
 	}
 	c.Workers = []WorkerCounters{{Turns: w.turns}}
 	if w.beat.Load() != 0 { // else it is not the worker that answers
@@ -76,9 +83,7 @@ func (w *Worker) counters() *Counters {
 	}
 	for _, path := range w.sessions.Paths() {
 		id := idOf(path.PathKey)
-		c.Servers[id] = c.Servers[id].plus(Traffic{
-			path.Connections, path.PacketsIn, path.PacketsOut, path.BytesIn, path.BytesOut,
-		})
+		c.Servers[id] = c.Servers[id].Plus(path.Traffic)
 	}
 	return c
 }
@@ -86,20 +91,13 @@ func (w *Worker) counters() *Counters {
 func (c *Counters) add(o *Counters) {
 	c.Sessions += o.Sessions
 	c.Displaced += o.Displaced
+	c.Retired = c.Retired.Plus(o.Retired)
 	c.Workers = append(c.Workers, o.Workers...)
 	for i, n := range o.Verdicts {
 		c.Verdicts[i] += n
 	}
 	for id, t := range o.Servers {
-		c.Servers[id] = c.Servers[id].plus(t)
-	}
-}
-
-func (t Traffic) plus(o Traffic) Traffic {
-	return Traffic{
-		t.Connections + o.Connections,
-		t.PacketsIn + o.PacketsIn, t.PacketsOut + o.PacketsOut,
-		t.BytesIn + o.BytesIn, t.BytesOut + o.BytesOut,
+		c.Servers[id] = c.Servers[id].Plus(t)
 	}
 }
 

@@ -27,7 +27,6 @@ type Ports interface {
 type Options struct {
 	Sessions int               // over all workers
 	Want     func(packet.Addr) // resolve an on-link neighbour; must not block; nil: nobody does
-	MACs     [][6]byte         // of the interfaces, by port
 	Log      *slog.Logger      // nil: slog.Default()
 }
 

@@ -184,7 +184,7 @@ func TestListings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.Servers[IDOf(w.snapshot.Services.Servers[0])], (Traffic{1, 2, 1, 80, 40}); got != want {
+	if got, want := c.Servers[IDOf(w.snapshot.Services.Servers[0])], (Traffic{Connections: 1, PacketsIn: 2, PacketsOut: 1, BytesIn: 80, BytesOut: 40}); got != want {
 		t.Errorf("traffic %+v, want %+v", got, want)
 	}
 	if got := c.Servers[IDOf(w.snapshot.Services.Servers[1])]; got.Connections != uint64(opened)+c.Displaced || got.PacketsIn != got.Connections || got.BytesIn != 33*got.PacketsIn {

@@ -132,10 +132,8 @@ func (d *director) build() (dismantle func(), err error) {
 		return nil, err
 	}
 	var interfaces []nexthop.Interface
-	var macs [][6]byte
 	for _, i := range links.Interfaces() {
 		interfaces = append(interfaces, nexthop.Interface(i))
-		macs = append(macs, i.MAC)
 	}
 	hops, err := nexthop.Watch(d.life, interfaces)
 	if err != nil {
@@ -144,7 +142,7 @@ func (d *director) build() (dismantle func(), err error) {
 	}
 	checks := health.New(d.log)
 	d.ports, d.hops, d.monitor = links, watcher{hops}, checks
-	d.plane = fullnat.New(links, fullnat.Options{Sessions: n.MaxSessions, Want: hops.Want, MACs: macs})
+	d.plane = fullnat.New(links, fullnat.Options{Sessions: n.MaxSessions, Want: hops.Want, Log: d.log})
 	if err := d.watchNeighbors(); err != nil {
 		checks.Close()
 		links.Close()

@@ -39,13 +39,10 @@ func (b backend) Status(ctx context.Context) (admin.Status, error) {
 			s.ServicesUp++
 		}
 	}
-	for _, t := range c.Servers {
-		s.Opened += t.Connections
-		s.PacketsIn += t.PacketsIn
-		s.PacketsOut += t.PacketsOut
-		s.BytesIn += t.BytesIn
-		s.BytesOut += t.BytesOut
-	}
+	t := c.Total()
+	s.Opened = t.Connections
+	s.PacketsIn, s.BytesIn = t.PacketsIn, t.BytesIn
+	s.PacketsOut, s.BytesOut = t.PacketsOut, t.BytesOut
 	if v.speaker != nil {
 		s.Routes = len(v.plan.routes)
 		for _, n := range v.speaker.Neighbors() {

@@ -56,11 +56,25 @@ type Path struct {
 	MSS              uint16
 	Service, Ordinal uint32 // where the newest snapshot has it
 
-	Connections           uint64
-	PacketsIn, PacketsOut uint64
-	BytesIn, BytesOut     uint64
+	Traffic
 
 	endpoint *endpoint // of the server; FULLNAT only
+}
+
+// Traffic is what went along a path.
+type Traffic struct {
+	Connections           uint64 // opened
+	PacketsIn, PacketsOut uint64
+	BytesIn, BytesOut     uint64 // of IP packets
+}
+
+// Plus adds up.
+func (t Traffic) Plus(o Traffic) Traffic {
+	return Traffic{
+		t.Connections + o.Connections,
+		t.PacketsIn + o.PacketsIn, t.PacketsOut + o.PacketsOut,
+		t.BytesIn + o.BytesIn, t.BytesOut + o.BytesOut,
+	}
 }
 
 // Sessions is how many sessions use the path.
@@ -119,7 +133,11 @@ func (t *Table) unbind(id PathID, p *Path) {
 	if p.endpoint != nil {
 		t.ports.unbind(p.endpoint)
 	}
+	t.retired = t.retired.Plus(p.Traffic)
 	delete(t.pathIDs, p.PathKey)
 	t.paths[id] = nil
 	t.freePaths = append(t.freePaths, id)
 }
+
+// Retired is the traffic of all paths that are gone.
+func (t *Table) Retired() Traffic { return t.retired }

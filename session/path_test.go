@@ -21,6 +21,7 @@ func TestPaths(t *testing.T) {
 	}
 
 	s, _ := table.Open(addr("198.51.100.7"), 4711, id, 0)
+	p.Traffic = Traffic{1, 2, 3, 400, 500}
 	p.Live = false // a snapshot without it
 	table.Sweep()
 	if table.Path(id) != p || table.Bind(a) != id {
@@ -29,6 +30,9 @@ func TestPaths(t *testing.T) {
 	table.Close(s)
 	if table.Path(id) != nil {
 		t.Error("a path that is not live outlives its last session")
+	}
+	if got, want := table.Retired(), (Traffic{1, 2, 3, 400, 500}); got != want {
+		t.Errorf("what went along a path that is gone: %+v, want %+v", got, want)
 	}
 	if got := table.Bind(pathTo(addr("10.0.0.13"))); got != id {
 		t.Errorf("number %d is not used again", id)

@@ -31,6 +31,7 @@ type Table struct {
 	paths     []*Path // by PathID
 	pathIDs   map[PathKey]PathID
 	freePaths []PathID
+	retired   Traffic // of paths that are gone
 
 	timeouts []Timeouts
 	wheel    wheel
