@@ -13,6 +13,7 @@ import (
 type bird struct {
 	host    *Host
 	config  string
+	bfd     bool
 	process *Process
 }
 
@@ -21,8 +22,11 @@ func (b *bird) Start() error {
 	if err != nil {
 		return err
 	}
-	b.process, err = b.host.Start("bird", "bird", "-f", "-c", config,
-		"-s", b.socket(), "-P", b.host.File("bird.pid"))
+	argv := []string{"bird", "-f", "-c", config, "-s", b.socket(), "-P", b.host.File("bird.pid")}
+	if b.bfd {
+		argv = promptly(argv...)
+	}
+	b.process, err = b.host.Start("bird", argv...)
 	if err != nil {
 		return err
 	}

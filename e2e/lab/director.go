@@ -22,6 +22,7 @@ type Director struct {
 	Neighbors  []string // whom to announce to
 	RouterID   string
 	Password   string
+	BFD        string // interval; "": off
 
 	// TOML: lines for the [node] and [fullnat] tables, and the services. They
 	// take effect with the next Write.
@@ -80,6 +81,8 @@ asn = 65000
 hold_time = "9s"
 connect_retry = "1s"
 {{with $.Password}}password_file = "bgp.key"
+{{end}}{{with $.BFD}}bfd = true
+bfd_interval = "{{.}}"
 {{end}}{{end}}{{end}}
 [admin]
 socket = "{{.Socket}}"

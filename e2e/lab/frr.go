@@ -8,16 +8,26 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// frr is FRR's zebra and bgpd on a host, without its init scripts, in
-// directories of its own.
+// frr is FRR's daemons on a host, without its init scripts, in directories of
+// their own.
 type frr struct {
-	host        *Host
-	config      string
-	zebra, bgpd *Process
+	host    *Host
+	config  string
+	bfd     bool
+	daemons []*Process
+}
+
+// names are the daemons it takes, in the order they start.
+func (f *frr) names() []string {
+	if f.bfd {
+		return []string{"zebra", "bfdd", "bgpd"}
+	}
+	return []string{"zebra", "bgpd"}
 }
 
 func (f *frr) Start() error {
@@ -28,27 +38,28 @@ func (f *frr) Start() error {
 	if _, err := f.host.WriteFile("frr.conf", f.config); err != nil {
 		return err
 	}
-	zserv := filepath.Join(run, "zserv.api")
-	daemon := func(name string, more ...string) (*Process, error) {
-		p, err := f.host.Start(name, append([]string{"/usr/lib/frr/" + name, "--log", "stdout",
-			"--vty_socket", run, "-P", "0", "-z", zserv, "-f", filepath.Join(run, name+".conf"),
-			"-i", filepath.Join(run, name+".pid")}, more...)...)
-		if err != nil {
-			return nil, err
+	f.daemons = nil
+	for _, name := range f.names() {
+		argv := []string{"/usr/lib/frr/" + name, "--log", "stdout",
+			"--vty_socket", run, "-P", "0", "-z", filepath.Join(run, "zserv.api"),
+			"-f", filepath.Join(run, name+".conf"), "-i", filepath.Join(run, name+".pid")}
+		if name == "bfdd" {
+			argv = promptly(append(argv, "--bfdctl", filepath.Join(run, "bfdd.sock"))...)
 		}
-		return p, Await(10*time.Second, p.String()+" to answer", func() error {
+		p, err := f.host.Start(name, argv...)
+		if err != nil {
+			return err
+		}
+		f.daemons = append(f.daemons, p)
+		if err := Await(10*time.Second, p.String()+" to answer", func() error {
 			if !p.Running() {
 				return Hopeless(fmt.Errorf("it ended: %s: %s", p.State(), p.Tail(3)))
 			}
 			_, err := f.ask("-d", name, "-c", "show version")
 			return err
-		})
-	}
-	if f.zebra, err = daemon("zebra"); err != nil {
-		return err
-	}
-	if f.bgpd, err = daemon("bgpd"); err != nil {
-		return err
+		}); err != nil {
+			return err
+		}
 	}
 	// As `vtysh -b` does at boot: each daemon gets its part of one file.
 	_, err = f.ask("-f", f.host.File("frr.conf"))
@@ -68,9 +79,10 @@ func (f *frr) directory() (string, error) {
 	}
 	uid, _ := strconv.Atoi(owner.Uid)
 	gid, _ := strconv.Atoi(owner.Gid)
-	for _, name := range []string{"", "zebra.conf", "bgpd.conf"} {
-		path := filepath.Join(run, name)
+	for _, name := range append([]string{""}, f.names()...) {
+		path := run
 		if name != "" {
+			path = filepath.Join(run, name+".conf")
 			if err := os.WriteFile(path, nil, 0o640); err != nil {
 				return "", err
 			}
@@ -83,13 +95,15 @@ func (f *frr) directory() (string, error) {
 }
 
 func (f *frr) Stop() {
-	f.bgpd.Stop()
-	f.zebra.Stop()
+	for _, d := range slices.Backward(f.daemons) {
+		d.Stop()
+	}
 }
 
 func (f *frr) Kill() {
-	f.bgpd.Kill()
-	f.zebra.Kill()
+	for _, d := range slices.Backward(f.daemons) {
+		d.Kill()
+	}
 }
 
 func (f *frr) ask(args ...string) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"strings"
 )
 
@@ -49,13 +50,13 @@ var RouterKinds = []string{"bird", "frr", "embedded"}
 
 // NewRouter prepares a routing daemon on the host: "bird" or "frr", the real
 // ones, or "embedded", which needs nothing to be installed. A password turns
-// TCP-MD5 on.
-func (h *Host) NewRouter(kind, password string) (Router, error) {
+// TCP-MD5 on; BFD is not for the embedded one.
+func (h *Host) NewRouter(kind, password string, bfd bool) (Router, error) {
 	switch kind {
 	case "bird":
-		return &bird{host: h, config: withPassword(RouterConfig(kind), password)}, nil
+		return &bird{host: h, config: withBFD(withPassword(RouterConfig(kind), password), bfd), bfd: bfd}, nil
 	case "frr":
-		return &frr{host: h, config: withPassword(RouterConfig(kind), password)}, nil
+		return &frr{host: h, config: withBFD(withPassword(RouterConfig(kind), password), bfd), bfd: bfd}, nil
 	case "embedded":
 		return newEmbedded(h, password), nil
 	}
@@ -71,5 +72,32 @@ func withPassword(config, password string) string {
 		`# password "secret"`, fmt.Sprintf("password %q", password),
 		"! neighbor directors4 password secret", "neighbor directors4 password "+password,
 		"! neighbor directors6 password secret", "neighbor directors6 password "+password,
+	).Replace(config)
+}
+
+// promptly is a command line whose program comes before all others, if the
+// kernel lets it: a router has a processor for BFD, and shares it with nobody.
+func promptly(argv ...string) []string {
+	first := []string{"chrt", "--fifo", "1"}
+	if exec.Command(first[0], append(first[1:], "true")...).Run() != nil {
+		return argv
+	}
+	return append(first, argv...)
+}
+
+// withBFD adds what has the router watch its directors.
+func withBFD(config string, on bool) string {
+	if !on {
+		return config
+	}
+	return strings.NewReplacer(
+		"template bgp director {\n", `protocol bfd { interface "*" { interval 100 ms; multiplier 3; }; }
+
+template bgp director {
+	bfd on;
+	error wait time 1, 10; # else a director that was lost is refused for a minute
+`,
+		" neighbor directors4 peer-group\n", " neighbor directors4 peer-group\n neighbor directors4 bfd 3 100 100\n",
+		" neighbor directors6 peer-group\n", " neighbor directors6 peer-group\n neighbor directors6 bfd 3 100 100\n",
 	).Replace(config)
 }

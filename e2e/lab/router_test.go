@@ -37,7 +37,7 @@ func TestRouters(t *testing.T) {
 				{Name: "lb2", Plugs: []Plug{{LAN: "front", Addrs: []string{"10.1.0.12/24", "2001:db8:1::12/64"}}}},
 			})
 			host := l.Host("router")
-			router, err := host.NewRouter(kind, "")
+			router, err := host.NewRouter(kind, "", false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -28,6 +28,7 @@ type Options struct {
 	Shape     Shape
 	Router    string // bird, frr, embedded; "": none
 	Password  string // of the BGP sessions
+	BFD       string // interval, of which three may be missed; "": none
 	Directors int
 	Servers   int
 	Clients   int
@@ -82,7 +83,7 @@ func OpenSite(o Options) (*Site, error) {
 		s.Directors = append(s.Directors, o.director(l.Host(fmt.Sprintf("lb%d", i+1)), i+1))
 	}
 	if o.Router != "" {
-		if s.Router, err = s.Gateway.NewRouter(o.Router, o.Password); err == nil {
+		if s.Router, err = s.Gateway.NewRouter(o.Router, o.Password, o.BFD != ""); err == nil {
 			err = s.Router.Start()
 		}
 		if err != nil {
@@ -196,6 +197,7 @@ func (o *Options) director(h *Host, i int) *Director {
 		Neighbors:  []string{"10.1.0.1", "2001:db8:1::1"},
 		RouterID:   fmt.Sprintf("10.1.0.%d", 10+i),
 		Password:   o.Password,
+		BFD:        o.BFD,
 	}
 	switch o.Shape {
 	case TwoArm:

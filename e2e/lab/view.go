@@ -52,6 +52,7 @@ type NeighborView struct {
 	State     string `json:"state"`
 	UptimeS   int    `json:"uptime_s"`
 	Announced int    `json:"announced"`
+	BFD       string `json:"bfd"`
 }
 
 // Status asks the director how it is.
