@@ -162,7 +162,7 @@ func (h *Host) iperf(ctx context.Context, address string, port int, d time.Durat
 		}
 	}
 	if jsonErr := json.Unmarshal([]byte(out), &report); jsonErr == nil && report.Error != "" {
-		if strings.Contains(report.Error, "busy") {
+		if strings.Contains(report.Error, "busy") || strings.Contains(report.Error, "reset by peer") {
 			return Iperf{}, errBusy
 		}
 		return Iperf{}, fmt.Errorf("%s: iperf3: %s", h.Name, report.Error)

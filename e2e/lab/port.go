@@ -23,7 +23,38 @@ type Port struct {
 }
 
 // AddAddr gives the port an address, usable at once.
-func (p *Port) AddAddr(prefix string) error { return p.changeAddr(prefix, p.host.net.AddrReplace) }
+func (p *Port) AddAddr(prefix string) error {
+	if err := p.changeAddr(prefix, p.host.net.AddrReplace); err != nil {
+		return err
+	}
+	return p.awaitHeard(netip.MustParsePrefix(prefix).Addr())
+}
+
+// awaitHeard waits until the host hears who asks for an IPv6 address. The kernel
+// joins the multicast group of an address from a queue, some time after it is
+// there.
+func (p *Port) awaitHeard(a netip.Addr) error {
+	if a.Is4() {
+		return nil
+	}
+	last := a.As16()
+	group := fmt.Sprintf("ff0200000000000000000001ff%x", last[13:]) // RFC 4291 §2.7.1
+	return Await(10*time.Second, fmt.Sprintf("%s to listen for %s", p, a), func() error {
+		var groups []byte
+		if err := p.host.Do(func() (err error) {
+			groups, err = os.ReadFile("/proc/thread-self/net/igmp6")
+			return err
+		}); err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(groups)) {
+			if f := strings.Fields(line); len(f) > 2 && f[1] == p.Name && f[2] == group {
+				return nil
+			}
+		}
+		return fmt.Errorf("it has not joined %s", group)
+	})
+}
 
 // DelAddr takes it away.
 func (p *Port) DelAddr(prefix string) error { return p.changeAddr(prefix, p.host.net.AddrDel) }
@@ -113,18 +144,25 @@ func (p *Port) Plug() error {
 	return p.awaitCarried()
 }
 
-// awaitCarried waits until the switch carries frames to and from the port. The
-// kernel tells a bridge of a carrier from a queue, up to a second later.
+// awaitCarried waits until the switch carries frames to and from the port. A
+// carrier that has come takes effect through a queue, up to a second later:
+// before, the interface sends nothing and the bridge forwards nothing.
 func (p *Port) awaitCarried() error {
 	const forwarding = "3" // BR_STATE_FORWARDING
 	l := p.host.lab
 	return Await(10*time.Second, fmt.Sprintf("the switch to carry %s", p), func() error {
+		near, err := p.link()
+		if err != nil {
+			return err
+		}
 		far, err := l.fabric.net.LinkByName(p.far)
 		if err != nil {
 			return err
 		}
-		if state := far.Attrs().OperState; state != netlink.OperUp {
-			return fmt.Errorf("its cable is %s", state)
+		for _, end := range []netlink.Link{near, far} {
+			if state := end.Attrs().OperState; state != netlink.OperUp {
+				return fmt.Errorf("%s is %s", end.Attrs().Name, state)
+			}
 		}
 		var state []byte
 		if err := l.fabric.onThread(func() (err error) {
