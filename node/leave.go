@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -48,15 +49,25 @@ func (d *director) withdraw() {
 func (d *director) pause(limit time.Duration, over func() bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	var watch sync.WaitGroup
 	if over != nil {
-		go func() {
-			for ctx.Err() == nil && !over() {
-				time.Sleep(heartbeatPeriod)
-			}
-			cancel()
-		}()
+		watch.Go(func() { awaitOver(ctx, over); cancel() })
 	}
 	d.run(ctx)
+	watch.Wait()
+}
+
+// awaitOver returns when over says so or ctx ends.
+func awaitOver(ctx context.Context, over func() bool) {
+	look := time.NewTicker(heartbeatPeriod)
+	defer look.Stop()
+	for !over() {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // idle says whether no session is left that a drain waits for.
