@@ -20,10 +20,11 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// run builds what is tested, so that a stale binary proves nothing.
+// run builds what is tested, so that a stale binary proves nothing. The name of
+// the directory has the next lab sweep it if this process is killed.
 func run(m *testing.M) int {
 	if os.Geteuid() == 0 && os.Getenv(lab.BinEnv) == "" {
-		dir, err := os.MkdirTemp("", "fleetlb-bin-")
+		dir, err := os.MkdirTemp("", fmt.Sprintf("fleetlb-%d-bin-", os.Getpid()))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
