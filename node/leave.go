@@ -86,6 +86,10 @@ func (d *director) drain(drain bool) error {
 	case d.speaker == nil:
 		return refused("there is no [bgp]: nobody can be told to send connections elsewhere")
 	}
+	if d.draining != drain {
+		verb := map[bool]string{true: "drain", false: "undrain"}[drain]
+		d.log.Info("by command: node: " + verb)
+	}
 	d.draining = drain
 	d.settle()
 	return nil
