@@ -86,9 +86,11 @@ func (d *director) drain(drain bool) error {
 	case d.speaker == nil:
 		return refused("there is no [bgp]: nobody can be told to send connections elsewhere")
 	}
-	if d.draining != drain {
-		verb := map[bool]string{true: "drain", false: "undrain"}[drain]
-		d.log.Info("by command: node: " + verb)
+	switch {
+	case drain && !d.draining:
+		d.log.Info("by command: node: drain")
+	case !drain && d.draining:
+		d.log.Info("by command: node: undrain")
 	}
 	d.draining = drain
 	d.settle()

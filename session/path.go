@@ -50,11 +50,10 @@ type Path struct {
 
 	// The rest is the worker's.
 
-	Live             bool // the newest snapshot has this path
-	Flags            uint8
-	Hop              uint16 // next hop towards the server
-	MSS              uint16
-	Service, Ordinal uint32 // where the newest snapshot has it
+	Live  bool // the newest snapshot has this path
+	Flags uint8
+	Hop   uint16 // next hop towards the server
+	MSS   uint16
 
 	Traffic
 
