@@ -23,6 +23,9 @@ type Director struct {
 	RouterID   string
 	Password   string
 	BFD        string // interval; "": off
+	Gossip     string // where the other directors find it; "": it is alone
+	Seeds      []string
+	Key        string // of the fleet, in base64
 
 	// TOML: lines for the [node] and [fullnat] tables, and the services. They
 	// take effect with the next Write.
@@ -83,7 +86,12 @@ connect_retry = "1s"
 {{with $.Password}}password_file = "bgp.key"
 {{end}}{{with $.BFD}}bfd = true
 bfd_interval = "{{.}}"
-{{end}}{{end}}{{end}}
+{{end}}{{end}}{{end}}{{if .Gossip}}
+[gossip]
+bind = "{{.Gossip}}"
+seeds = {{list .Seeds}}
+key_file = "gossip.key"
+{{end}}
 [admin]
 socket = "{{.Socket}}"
 metrics = "127.0.0.1:9590"
@@ -102,8 +110,11 @@ func (d *Director) Write() error {
 	if _, err := d.Host.WriteFile("services.toml", d.Services); err != nil {
 		return err
 	}
-	if d.Password != "" {
-		path, err := d.Host.WriteFile("bgp.key", d.Password+"\n")
+	for name, secret := range map[string]string{"bgp.key": d.Password, "gossip.key": d.Key} {
+		if secret == "" {
+			continue
+		}
+		path, err := d.Host.WriteFile(name, secret+"\n")
 		if err != nil {
 			return err
 		}

@@ -29,6 +29,7 @@ type Options struct {
 	Router    string // bird, frr, embedded; "": none
 	Password  string // of the BGP sessions
 	BFD       string // interval, of which three may be missed; "": none
+	Fleet     bool   // the directors know of each other
 	Directors int
 	Servers   int
 	Clients   int
@@ -199,6 +200,14 @@ func (o *Options) director(h *Host, i int) *Director {
 		Password:   o.Password,
 		BFD:        o.BFD,
 	}
+	if o.Fleet {
+		d.Gossip, d.Key = gossips(o.Shape, i), fleetKey
+		for other := range o.Directors {
+			if other+1 != i {
+				d.Seeds = append(d.Seeds, gossips(o.Shape, other+1))
+			}
+		}
+	}
 	switch o.Shape {
 	case TwoArm:
 		d.Interfaces = []string{"eth0", "eth1"}
@@ -206,6 +215,20 @@ func (o *Options) director(h *Host, i int) *Director {
 		d.Locals = in("10.2.%d.0/28", "2001:db8:2:%d::/124", i)
 	}
 	return d
+}
+
+// fleetKey is for every fleet of the lab: its networks are nobody else's.
+const fleetKey = "bGFiIGxhYiBsYWIgbGFiIGxhYiBsYWIgbGFiIGxhYi4="
+
+// GossipPort is where directors speak to each other.
+const GossipPort = 7946
+
+// gossips is where the i-th director of a fleet does.
+func gossips(shape Shape, i int) string {
+	if shape == OneArm {
+		return fmt.Sprintf("10.3.0.%d:%d", 200+i, GossipPort)
+	}
+	return fmt.Sprintf("10.1.0.%d:%d", 10+i, GossipPort)
 }
 
 // in fills one number into an address of each family.
