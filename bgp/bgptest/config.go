@@ -13,7 +13,8 @@ type Config struct {
 	Port      uint16        // 0: 179
 	HoldTime  time.Duration // whole seconds; 0: 9 s
 	Neighbors []Neighbor
-	Install   bool // put what is learned into the main routing table
+	Install   bool // put what is learned into the main routing table,
+	Resilient bool // over resilient groups of next hops: who leaves moves nobody else's flows
 }
 
 // Neighbor is who may connect, or, given a port, who is connected to.

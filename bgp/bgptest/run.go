@@ -36,7 +36,7 @@ func Run(ctx context.Context, c Config, commands io.Reader, reports io.Writer) e
 	var table *table
 	if c.Install {
 		var err error
-		if table, err = newTable(); err != nil {
+		if table, err = newTable(c.Resilient); err != nil {
 			return fmt.Errorf("bgptest: %w", err)
 		}
 		defer table.close()

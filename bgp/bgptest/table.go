@@ -17,17 +17,21 @@ import (
 // namespace equal to what is wanted. A nil table keeps nothing.
 type table struct {
 	handle    *netlink.Handle
+	groups    *groups // nil: multipath routes, hash-threshold
 	installed map[netip.Prefix][]netip.Addr
 }
 
 // newTable takes the main table over, with no routes in it from a predecessor
 // that was killed.
-func newTable() (*table, error) {
+func newTable(resilient bool) (*table, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("routing table: %w", err)
 	}
 	t := &table{handle: h, installed: make(map[netip.Prefix][]netip.Addr)}
+	if resilient {
+		t.groups = newGroups()
+	}
 	routes, err := t.list()
 	if err != nil {
 		return nil, err
@@ -93,7 +97,7 @@ func (t *table) set(want map[netip.Prefix][]netip.Addr) error {
 		if _, ok := want[p]; ok {
 			continue
 		}
-		if err := t.handle.RouteDel(kernelRoute(p, hops)); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := t.remove(p, hops); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("delete %v: %w", p, err))
 			continue
 		}
@@ -103,13 +107,27 @@ func (t *table) set(want map[netip.Prefix][]netip.Addr) error {
 		if slices.Equal(t.installed[p], hops) {
 			continue
 		}
-		if err := t.handle.RouteReplace(kernelRoute(p, hops)); err != nil {
+		if err := t.install(p, hops); err != nil {
 			errs = append(errs, fmt.Errorf("install %v via %v: %w", p, hops, err))
 			continue
 		}
 		t.installed[p] = hops
 	}
 	return errors.Join(errs...)
+}
+
+func (t *table) install(p netip.Prefix, hops []netip.Addr) error {
+	if t.groups != nil {
+		return t.groups.route(p, hops)
+	}
+	return t.handle.RouteReplace(kernelRoute(p, hops))
+}
+
+func (t *table) remove(p netip.Prefix, hops []netip.Addr) error {
+	if t.groups != nil {
+		return t.groups.unroute(p)
+	}
+	return t.handle.RouteDel(kernelRoute(p, hops))
 }
 
 // kernelRoute is one route over all of hops.

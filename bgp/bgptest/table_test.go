@@ -111,13 +111,18 @@ func kernel(t *testing.T) []string {
 }
 
 func TestTable(t *testing.T) {
+	t.Run("multipath", func(t *testing.T) { testTable(t, false) })
+	t.Run("resilient", func(t *testing.T) { testTable(t, true) })
+}
+
+func testTable(t *testing.T, resilient bool) {
 	namespace(t)
 	v4, v6 := netip.MustParsePrefix("203.0.113.10/32"), netip.MustParsePrefix("2001:db8::10/128")
 	stale := kernelRoute(netip.MustParsePrefix("198.51.100.0/24"), addrs("10.0.0.9"))
 	if err := netlink.RouteAdd(stale); err != nil {
 		t.Fatal(err)
 	}
-	table, err := newTable()
+	table, err := newTable(resilient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,10 +26,11 @@ type embedded struct {
 	commands io.WriteCloser
 }
 
-func newEmbedded(h *Host, password string) *embedded {
+func newEmbedded(h *Host, password string, resilient bool) *embedded {
 	return &embedded{host: h, config: bgptest.Config{
-		ASN:      65000,
-		RouterID: netip.MustParseAddr("10.1.0.1"),
+		Resilient: resilient,
+		ASN:       65000,
+		RouterID:  netip.MustParseAddr("10.1.0.1"),
 		Neighbors: []bgptest.Neighbor{
 			{Prefix: netip.MustParsePrefix("10.1.0.0/24"), ASN: 65001, Password: password},
 			{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), ASN: 65001, Password: password},

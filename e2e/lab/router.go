@@ -46,11 +46,12 @@ type RouterNeighbor struct {
 }
 
 // RouterKinds lists what NewRouter makes.
-var RouterKinds = []string{"bird", "frr", "embedded"}
+var RouterKinds = []string{"bird", "frr", "embedded", "resilient"}
 
 // NewRouter prepares a routing daemon on the host: "bird" or "frr", the real
-// ones, or "embedded", which needs nothing to be installed. A password turns
-// TCP-MD5 on; BFD is not for the embedded one.
+// ones, or "embedded", which needs nothing to be installed; "resilient" is the
+// embedded one with resilient groups of next hops. A password turns TCP-MD5 on;
+// BFD is not for the embedded one.
 func (h *Host) NewRouter(kind, password string, bfd bool) (Router, error) {
 	switch kind {
 	case "bird":
@@ -58,7 +59,9 @@ func (h *Host) NewRouter(kind, password string, bfd bool) (Router, error) {
 	case "frr":
 		return &frr{host: h, config: withBFD(withPassword(RouterConfig(kind), password), bfd), bfd: bfd}, nil
 	case "embedded":
-		return newEmbedded(h, password), nil
+		return newEmbedded(h, password, false), nil
+	case "resilient":
+		return newEmbedded(h, password, true), nil
 	}
 	return nil, fmt.Errorf("router %q: want one of %s", kind, strings.Join(RouterKinds, ", "))
 }
