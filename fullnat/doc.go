@@ -5,9 +5,9 @@
 //	recv batch → parse → find session → (miss: service → schedule → open) → rewrite → send batch
 //
 // Read the files in the order a packet meets them: worker.go goes round,
-// batch.go receives and parses, flow.go finds the session and moves the packet
-// to its other face, open.go decides for the first packet of a connection,
-// send.go lets go of the frames. Everything else is rare and one call away:
+// batch.go receives and parses, flow.go finds the session and carries the packet
+// on, mode.go has it rewritten as the session's mode wants (fullnat.go), open.go
+// decides for the first packet of a connection, send.go lets go of the frames. Everything else is rare and one call away:
 // mtu.go, pending.go (the next hop is being resolved), handoff.go (the packet
 // belongs to another worker), fragment.go, icmp.go, answer.go (ARP, NDP, ping,
 // refusals), expire.go (what ends, and who is told), announce.go.

@@ -38,11 +38,11 @@ func (p *Plane) Explain(ctx context.Context, t packet.Tuple) (*Explanation, erro
 		e.say("%s is neither a VIP nor one of this director's local addresses", t.Dst)
 		return &e, nil
 	}
-	local := snap.local(t.Dst)
-	slot := slotOf(&t, local)
+	from := snap.side(&t)
+	slot := slotOf(&t, from)
 	w := p.workers[ownerOf(slot, len(p.workers))]
 	e.Slot, e.Worker = int(slot), w.id
-	if local {
+	if from == server {
 		e.say("%s is a local address: its port %d is of slot %d, which worker %d owns", t.Dst, t.DstPort, e.Slot, e.Worker)
 	} else {
 		e.say("%s is a VIP: the client's address and port are of slot %d, which worker %d owns", t.Dst, e.Slot, e.Worker)
@@ -68,7 +68,7 @@ func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 	e.say("no session has these ends")
 	svc := w.snap.Services.Find(t.Protocol, t.Dst, t.DstPort)
 	switch {
-	case svc == nil && w.snap.local(t.Dst):
+	case svc == nil && w.snap.side(t) == server:
 		e.drop(DropNoSession)
 		return &e
 	case svc == nil:

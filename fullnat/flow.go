@@ -49,8 +49,11 @@ func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir 
 	}
 
 	w.account(s, path, p, dir, now)
-	w.translate(p, s, path, dir)
 	p.DecTTL()
+	if path.MSS != 0 && p.Flags&packet.FlagSYN != 0 {
+		p.ClampMSS(path.MSS)
+	}
+	w.translate(p, s, path, dir)
 	return w.leave(f, p, hop, now)
 }
 
@@ -84,18 +87,6 @@ func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packe
 	}
 	if s.State != before {
 		w.publishLoad(s.Path)
-	}
-}
-
-// translate replaces both endpoints. In FULLNAT neither end ever sees the other.
-func (w *Worker) translate(p *packet.Packet, s *session.Session, path *session.Path, dir session.Direction) {
-	if dir == session.Inbound {
-		p.Rewrite(w.sessions.Local(s), path.Server, s.LocalPort, path.ServerPort)
-	} else {
-		p.Rewrite(path.VIP, s.Client, path.VIPPort, s.ClientPort)
-	}
-	if path.MSS != 0 && p.Flags&packet.FlagSYN != 0 {
-		p.ClampMSS(path.MSS)
 	}
 }
 

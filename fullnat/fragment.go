@@ -109,7 +109,7 @@ func (w *Worker) fragment(f *link.Frame, p *packet.Packet, now session.Tick) Ver
 }
 
 func (w *Worker) firstFragment(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
-	if owner := w.owner(&p.Tuple, w.snap.local(p.Tuple.Dst)); owner != w.id {
+	if owner := w.owner(&p.Tuple, w.snap.side(&p.Tuple)); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	return w.flow(f, p, now)
@@ -117,7 +117,7 @@ func (w *Worker) firstFragment(f *link.Frame, p *packet.Packet, now session.Tick
 
 // laterFragment carries a fragment of a datagram whose first one had this tuple.
 func (w *Worker) laterFragment(f *link.Frame, p *packet.Packet, t *packet.Tuple, now session.Tick) Verdict {
-	if owner := w.owner(t, w.snap.local(t.Dst)); owner != w.id {
+	if owner := w.owner(t, w.snap.side(t)); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	s, dir := w.sessions.Find(t)

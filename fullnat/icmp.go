@@ -18,7 +18,7 @@ func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Ve
 		return DropErrorUnmatched
 	}
 	answer := p.Inner.Tuple.Reverse()
-	if owner := w.owner(&answer, w.snap.local(answer.Dst)); owner != w.id {
+	if owner := w.owner(&answer, w.snap.side(&answer)); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	s, dir := w.sessions.Find(&answer)
@@ -34,15 +34,7 @@ func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Ve
 		return DropTTL
 	}
 
-	// dir is the way the error travels; the quoted packet went the other way.
-	local := w.sessions.Local(s)
-	if dir == session.Inbound {
-		p.RewriteInner(path.Server, local, path.ServerPort, s.LocalPort)
-		p.RewriteOuter(local, path.Server)
-	} else {
-		p.RewriteInner(s.Client, path.VIP, s.ClientPort, path.VIPPort)
-		p.RewriteOuter(path.VIP, s.Client)
-	}
+	w.translateError(p, s, path, dir)
 	p.RaiseMTU()
 	p.DecTTL()
 	return w.leave(f, p, hop, now)

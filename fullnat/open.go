@@ -12,25 +12,27 @@ import (
 // server, which local port.
 func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
 	svc := w.snap.Services.Find(p.Tuple.Protocol, p.Tuple.Dst, p.Tuple.DstPort)
-	local := svc == nil && w.snap.local(p.Tuple.Dst)
-	if svc == nil && !local {
-		return w.unserved(&p.Tuple)
+	from := client
+	if svc == nil {
+		if from = w.snap.side(&p.Tuple); from != server {
+			return w.unserved(&p.Tuple)
+		}
 	}
-	if owner := w.owner(&p.Tuple, local); owner != w.id {
+	if owner := w.owner(&p.Tuple, from); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	switch {
-	case local, p.Tuple.Protocol == packet.TCP && !opens(p.Flags):
+	case from == server, p.Tuple.Protocol == packet.TCP && !opens(p.Flags):
 		return DropNoSession
 	case w.snap.owns(p.Tuple.Src):
 		return DropSpoofed
 	}
 
-	server := w.pick(svc, &p.Tuple)
-	if server == nil {
+	chosen := w.pick(svc, &p.Tuple)
+	if chosen == nil {
 		return w.refuse(f, p, DropNoServer)
 	}
-	s, outcome := w.admit(&p.Tuple, w.paths.of(server), now)
+	s, outcome := w.admit(&p.Tuple, w.paths.of(chosen), now)
 	if s == nil {
 		return w.refuse(f, p, refusals[outcome])
 	}
@@ -95,21 +97,4 @@ func (w *Worker) unserved(t *packet.Tuple) Verdict {
 		return DropNoService
 	}
 	return NotOurs
-}
-
-// owner returns the worker that owns the slot of a packet; local says whether it
-// goes to a local address.
-func (w *Worker) owner(t *packet.Tuple, local bool) int {
-	return ownerOf(slotOf(t, local), w.workers)
-}
-
-func ownerOf(slot uint8, workers int) int { return int(slot) * workers / session.Slots }
-
-// slotOf returns the slot of a packet. A local port carries it in its low byte;
-// every other packet is a client's.
-func slotOf(t *packet.Tuple, local bool) uint8 {
-	if local {
-		return uint8(t.DstPort)
-	}
-	return session.Slot(t.Protocol, t.Src, t.SrcPort)
 }

@@ -88,7 +88,7 @@ func keyOf(s *service.Server) session.PathKey {
 	return session.PathKey{
 		VIP: s.Service.VIP, VIPPort: s.Service.Port,
 		Server: s.Addr, ServerPort: s.Port,
-		Protocol: s.Service.Protocol, Mode: session.Mode(s.Service.Mode),
+		Protocol: s.Service.Protocol, Mode: session.Mode(s.Mode),
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // except current, inbox, asks and beat.
 //
 // A packet's journey, in the order of the files: worker.go, batch.go, flow.go,
-// open.go, send.go.
+// mode.go, open.go, send.go.
 type Worker struct {
 	id, workers int
 	queue       link.Queue

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -103,6 +104,7 @@ func (s *Service) server(spec ServerSpec) *Server {
 		Service: s,
 		Addr:    packet.AddrFrom(address.Addr()),
 		Port:    address.Port(),
+		Mode:    cmp.Or(spec.Mode, s.Mode),
 		Weight:  spec.Weight,
 	}
 	switch {

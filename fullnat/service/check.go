@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -44,7 +45,7 @@ func (s *Spec) faults() (errs []error) {
 	if s.Protocol != packet.TCP && s.Protocol != packet.UDP {
 		say("%s: neither tcp nor udp", protocol(s.Protocol))
 	}
-	if s.Mode < FULLNAT || int(s.Mode) >= len(modes) {
+	if !s.Mode.known() {
 		say("%v: unknown", s.Mode)
 	}
 	if s.DeadServer > Keep {
@@ -64,21 +65,24 @@ func (s *Spec) faults() (errs []error) {
 		if v.Weight < 0 || v.Weight > schedule.MaxWeight {
 			say("server %v: weight %d is not between 0 and %d", address, v.Weight, schedule.MaxWeight)
 		}
-		if err := s.reaches(address, seen); err != nil {
+		if v.Mode != 0 && !v.Mode.known() {
+			say("server %v: %v: unknown", address, v.Mode)
+		}
+		if err := s.reaches(address, cmp.Or(v.Mode, s.Mode), seen); err != nil {
 			say("server %v: %w", address, err)
 		}
 	}
 	if sorry := unmap(s.Sorry); sorry.IsValid() {
-		if err := s.reaches(sorry, seen); err != nil {
+		if err := s.reaches(sorry, s.Mode, seen); err != nil {
 			say("sorry server %v: %w", sorry, err)
 		}
 	}
 	return errs
 }
 
-// reaches says why packets of the service cannot get to a server; seen are those
-// listed before.
-func (s *Spec) reaches(server netip.AddrPort, seen map[netip.AddrPort]bool) error {
+// reaches says why packets of the service cannot get to a server in a mode; seen
+// are the servers listed before.
+func (s *Spec) reaches(server netip.AddrPort, mode Mode, seen map[netip.AddrPort]bool) error {
 	if err := host(server); err != nil {
 		return err
 	}
@@ -91,10 +95,10 @@ func (s *Spec) reaches(server netip.AddrPort, seen map[netip.AddrPort]bool) erro
 	case !vip.IsValid(): // and said so
 	case server.Addr() == vip.Addr():
 		return errors.New("is the vip itself")
-	case server.Addr().Is4() != vip.Addr().Is4() && !s.Mode.crossesFamilies():
-		return fmt.Errorf("is not of the vip's address family, which mode %v cannot change", s.Mode)
-	case server.Port() != vip.Port() && !s.Mode.mapsPorts():
-		return fmt.Errorf("port differs from the vip's, which mode %v cannot change", s.Mode)
+	case server.Addr().Is4() != vip.Addr().Is4() && !mode.crossesFamilies():
+		return fmt.Errorf("is not of the vip's address family, which mode %v cannot change", mode)
+	case server.Port() != vip.Port() && !mode.mapsPorts():
+		return fmt.Errorf("port differs from the vip's, which mode %v cannot change", mode)
 	}
 	return nil
 }

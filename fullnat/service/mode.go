@@ -15,11 +15,13 @@ const (
 var modes = [...]string{FULLNAT: "fullnat", NAT: "nat", DR: "dr", TUN: "tun"}
 
 func (m Mode) String() string {
-	if m >= FULLNAT && int(m) < len(modes) {
+	if m.known() {
 		return modes[m]
 	}
 	return fmt.Sprintf("mode %d", uint8(m))
 }
+
+func (m Mode) known() bool { return m >= FULLNAT && int(m) < len(modes) }
 
 // ParseMode is the inverse of String.
 func ParseMode(s string) (Mode, error) {

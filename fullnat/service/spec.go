@@ -38,6 +38,7 @@ type Options struct {
 // A ServerSpec is one server and the verdict on its health.
 type ServerSpec struct {
 	Address netip.AddrPort
+	Mode    Mode // 0: the service's
 	Weight  int  // 0 to schedule.MaxWeight; 0 takes nothing new
 	Up      bool // its checks say so, or it has none
 	Drain   bool // takes nothing new, keeps what it has

@@ -44,6 +44,7 @@ type Server struct {
 	Ordinal uint32 // position among all servers of the table
 	Addr    packet.Addr
 	Port    uint16
+	Mode    Mode // the service's, or its own
 	Weight  int
 	State   State
 	Load    *schedule.Load

@@ -1,0 +1,43 @@
+package fullnat
+
+import (
+	"fleetlb/fullnat/packet"
+	"fleetlb/session"
+)
+
+// A side says from which end of a session a packet is, as far as its own ends
+// tell: where its slot is written depends on that.
+type side uint8
+
+const (
+	stranger side = iota // to no address of ours
+	client               // to a VIP
+	server               // to a local address
+)
+
+// side returns whose packet has these ends.
+func (s *Snapshot) side(t *packet.Tuple) side {
+	switch {
+	case s.local(t.Dst):
+		return server
+	case s.Services.HasVIP(t.Dst):
+		return client
+	}
+	return stranger
+}
+
+// owner returns the worker that owns the slot of a packet from a side.
+func (w *Worker) owner(t *packet.Tuple, from side) int {
+	return ownerOf(slotOf(t, from), w.workers)
+}
+
+func ownerOf(slot uint8, workers int) int { return int(slot) * workers / session.Slots }
+
+// slotOf returns the slot of a packet. A local port carries it in its low byte;
+// every other packet is a client's.
+func slotOf(t *packet.Tuple, from side) uint8 {
+	if from == server {
+		return uint8(t.DstPort)
+	}
+	return session.Slot(t.Protocol, t.Src, t.SrcPort)
+}
