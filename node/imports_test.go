@@ -18,6 +18,8 @@ var allowed = map[string]string{
 	"fullnat/schedule": "",
 	"fullnat/service":  "fullnat/packet fullnat/schedule",
 	"session":          "fullnat/packet",
+	"gossip":           "gossip/seal session",
+	"gossip/seal":      "",
 	"bgp":              "",
 	"bgp/bfd":          "",
 	"node/admin":       "",
@@ -25,7 +27,7 @@ var allowed = map[string]string{
 	"node/health":      "",
 	"node/host":        "node/admin node/config",
 	"node/metrics":     "",
-	"node": "bgp bgp/bfd fullnat fullnat/link fullnat/nexthop fullnat/packet fullnat/service " +
+	"node": "bgp bgp/bfd gossip fullnat fullnat/link fullnat/nexthop fullnat/packet fullnat/service " +
 		"node/admin node/config node/health node/host node/metrics",
 	"cmd/fleetlb":  "node/admin",
 	"cmd/fleetlbd": "bgp node node/config",
@@ -33,6 +35,7 @@ var allowed = map[string]string{
 	// For tests and the demonstration only: nothing above may import them.
 	"fullnat/link/linktest": "fullnat/link",
 	"node/admin/admintest":  "node/admin",
+	"gossip/gossiptest":     "gossip",
 	"e2e/lab":               "bgp/bgptest",
 	"e2e/demo":              "e2e/lab",
 }
