@@ -6,7 +6,6 @@ var beyond = []struct{ path, word, because string }{
 	{"service.mode", "nat", "this build carries only fullnat"},
 	{"service.mode", "dr", "this build carries only fullnat"},
 	{"service.mode", "tun", "this build carries only fullnat"},
-	{"gossip.seeds", "*", "this build runs a director on its own; leave the list empty"},
 	{"dataplane.offload", "required", `this build has no flow offload; set "auto" or "off"`},
 }
 

@@ -28,8 +28,8 @@ type Config struct {
 	Include   []string  `toml:"include"`
 	Node      Node      `toml:"node"`
 	Fullnat   Fullnat   `toml:"fullnat"`
-	BGP       *BGP      `toml:"bgp"`    // nil: nothing is announced
-	Gossip    *Gossip   `toml:"gossip"` // nil: a director on its own
+	BGP       *BGP      `toml:"bgp"`               // nil: nothing is announced
+	Gossip    *Gossip   `toml:"gossip" restart:""` // nil: a director on its own
 	Dataplane Dataplane `toml:"dataplane"`
 	Admin     Admin     `toml:"admin"`
 	Services  []Service `toml:"service" id:"name"` // in the order of the files
@@ -88,11 +88,13 @@ type Neighbor struct {
 
 // Gossip is how the directors of a fleet find each other.
 type Gossip struct {
-	Bind     netip.AddrPort   `toml:"bind" need:""`
-	Seeds    []netip.AddrPort `toml:"seeds"`
-	KeyFile  string           `toml:"key_file" path:""`
-	Keys     []Secret         `toml:"-"` // 32 bytes each; the first is sent with
-	Replicas int              `toml:"replicas" in:"0..16"`
+	Bind        netip.AddrPort   `toml:"bind" need:"" restart:""`
+	Seeds       []netip.AddrPort `toml:"seeds" restart:""`
+	KeyFile     string           `toml:"key_file" path:"" restart:""`
+	Keys        []Secret         `toml:"-"`                              // 32 bytes each; the first is sent with
+	Label       string           `toml:"label" restart:""`               // of the fleet: directors with another are strangers
+	Replicas    int              `toml:"replicas" in:"0..16" restart:""` // directors that know a session beside its own
+	SyncTimeout time.Duration    `toml:"sync_timeout" in:"1s..1h"`       // a director that starts announces after this long even if it has not learned all sessions
 }
 
 // Dataplane is how packets are carried.

@@ -36,7 +36,9 @@ func defaultNeighbor() Neighbor {
 	}
 }
 
-func defaultGossip() Gossip { return Gossip{Replicas: 2} }
+func defaultGossip() Gossip {
+	return Gossip{Label: "fleetlb", Replicas: 2, SyncTimeout: 30 * time.Second}
+}
 
 func defaultService(protocol string) Service {
 	return Service{

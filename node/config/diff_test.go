@@ -41,7 +41,7 @@ func TestDiff(t *testing.T) {
 		{"a service renamed", `name = "dns"`, `name = "names"`,
 			[]string{`service "dns" removed`, `service "names" added`}, ""},
 		{"gossip goes", "[gossip]\nbind = \"127.0.0.1:7946\"\nkey_file = \"gossip.key\"\nreplicas = 1", "",
-			[]string{`gossip removed`}, ""},
+			[]string{`gossip removed`}, `gossip removed: cannot change while running; restart fleetlbd`},
 		{"local addresses", `"10.2.2.7", `, ``,
 			[]string{`fullnat: local_addresses ["10.2.1.0/28", "10.2.2.7/32", "2001:db8:2:1::/124"] → ["10.2.1.0/28", "2001:db8:2:1::/124"]`}, ""},
 

@@ -63,10 +63,17 @@ func (l *loader) verifyGossip(p *place) {
 	if why := l.ours(g.Bind.Addr()); p.good("bind") && why != "" {
 		l.complain(s, p.at("bind"), "bind %s %s, which the kernel must not have", g.Bind.Addr(), why)
 	}
+	if p.good("label") && !nameForm.MatchString(g.Label) {
+		l.complain(s, p.at("label"), "label %s %s", show(g.Label), nameRule)
+	}
 	if g.KeyFile == "" && p.good("bind") && !private && !p.refused("key_file") {
 		l.complain(s, p, "key_file is missing; only a fleet on loopback may speak in the clear")
 	}
 	if text, ok := l.secretFile(s, p.at("key_file"), "key_file", g.KeyFile); ok {
+		// Who has the key can speak for the fleet and end its sessions.
+		if info, err := os.Stat(g.KeyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
+			l.complain(s, p.at("key_file"), "key_file %s is not its owner's alone (mode %04o); chmod 600 it", show(g.KeyFile), info.Mode().Perm())
+		}
 		l.readKeys(s, p.at("key_file"), g, text)
 	}
 }
