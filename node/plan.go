@@ -60,8 +60,10 @@ func newPlan(in *inputs) *plan {
 		became := in.service(s, conditions)
 		p.specs = append(p.specs, in.spec(s, conditions))
 		p.services = append(p.services, became)
-		if became.announced {
-			vips[s.VIP.Addr()] = true
+		for _, l := range s.Listeners() {
+			if became.announced {
+				vips[l.Addr] = true
+			}
 		}
 	}
 	for vip := range vips {
@@ -78,12 +80,16 @@ func newPlan(in *inputs) *plan {
 
 // spec turns a service into what the dataplane is told.
 func (in *inputs) spec(s *config.Service, conditions []condition) service.Spec {
-	mode, _ := service.ParseMode(s.Mode) // both verified
-	fate, _ := service.ParseFate(s.DeadServer)
+	mode, _ := service.ParseMode(s.Mode) // all verified
+	dead, _ := service.ParseFate(s.DeadServer)
+	removed, _ := service.ParseFate(s.RemovedServer)
+	listeners := listenersOf(s)
 	spec := service.Spec{
 		Name:      s.Name,
-		VIP:       s.VIP,
-		Protocol:  protocolNumber(s.Protocol),
+		VIP:       listeners[0].VIP,
+		Last:      listeners[0].Last,
+		Protocol:  listeners[0].Protocol,
+		Beside:    listeners[1:],
 		Mode:      mode,
 		Scheduler: s.Scheduler,
 		Flags:     s.SchedulerFlags,
@@ -91,20 +97,38 @@ func (in *inputs) spec(s *config.Service, conditions []condition) service.Spec {
 		Timeouts:  service.Timeouts(s.Timeouts),
 		Options: service.Options{
 			ResetOnExpiry:    s.ResetOnExpiry,
-			DeadServer:       fate,
+			DeadServer:       dead,
+			RemovedServer:    removed,
 			InhibitOnFailure: s.InhibitOnFailure,
 			MSS:              uint16(s.MSS),
+			OnePacket:        s.OnePacket,
+			Persistence: service.Persistence{
+				Timeout: s.Persistence, Prefix4: s.PersistencePrefix4, Prefix6: s.PersistencePrefix6,
+				LeaveQuiescent: s.ExpireQuiescentTemplate,
+			},
 		},
 	}
 	for i := range s.Servers {
 		if r := &s.Servers[i]; r.Enabled {
 			pending := conditions[i] == unchecked || conditions[i] == flapping
 			spec.Servers = append(spec.Servers, service.ServerSpec{
-				Address: r.Address, Weight: r.Weight, Up: pending || conditions[i] == well, Drain: pending || r.Drain,
+				Address: r.Address, Weight: r.Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold, Up: pending || conditions[i] == well, Drain: pending || r.Drain,
 			})
 		}
 	}
 	return spec
+}
+
+// listenersOf is what a service listens at, its VIP first.
+func listenersOf(s *config.Service) (all []service.Listener) {
+	for _, l := range s.Listeners() {
+		at := service.Listener{VIP: netip.AddrPortFrom(l.Addr, l.First), Protocol: protocolNumber(l.Protocol)}
+		if l.First != l.Last {
+			at.Last = l.Last
+		}
+		all = append(all, at)
+	}
+	return all
 }
 
 // A condition is what is known of a server's health.
@@ -227,7 +251,7 @@ func (p *plan) lingers() bool {
 func (p *plan) serves(r bgp.Route) string {
 	var names []string
 	for _, s := range p.services {
-		if s.announced && r.Prefix.IsSingleIP() && s.config.VIP.Addr() == r.Prefix.Addr() {
+		if s.announced && r.Prefix.IsSingleIP() && s.config.HasVIP(r.Prefix.Addr()) {
 			names = append(names, s.config.Name)
 		}
 	}

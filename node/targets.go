@@ -12,7 +12,7 @@ import (
 
 // identity is what makes a service the same, whatever it is called: what clients
 // connect to.
-func identity(s *config.Service) string { return s.VIP.String() + "/" + s.Protocol }
+func identity(s *config.Service) string { return s.Listener().String() }
 
 // targetKey tells one server of one service from all others.
 func targetKey(s *config.Service, server netip.AddrPort) string {

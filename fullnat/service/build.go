@@ -86,6 +86,8 @@ func build(spec *Spec, old *Service) (*Service, error) {
 		Timeouts: spec.Timeouts.withDefaults(),
 		Options:  spec.Options,
 	}
+	s.DeadServer = cmp.Or(s.DeadServer, Reset)
+	s.RemovedServer = cmp.Or(s.RemovedServer, Keep)
 	for _, v := range spec.Servers {
 		s.Servers = append(s.Servers, s.server(v))
 	}

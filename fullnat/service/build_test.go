@@ -19,7 +19,7 @@ import (
 func TestBuild(t *testing.T) {
 	s := spec(t, "web tcp 203.0.113.10:80 wrr 10.3.0.11:8080=3 !10.3.0.12:8080=2 ~10.3.0.13:8080=1 10.3.0.14:8080=0 sorry=10.3.0.99:80")
 	s.Timeouts.Established = time.Hour
-	s.Options = Options{ResetOnExpiry: true, DeadServer: Keep, MSS: 1400}
+	s.Options = Options{ResetOnExpiry: true, DeadServer: Keep, RemovedServer: Expire, MSS: 1400}
 	built, err := Build([]Spec{s, spec(t, "dns udp [2001:db8::10]:53 mh [2001:db8:3::11]:53=1")}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestBuildRefuses(t *testing.T) {
 		{edit(web, func(s *Spec) { s.Protocol = 1 }), `service "web": protocol 1: neither tcp nor udp`},
 		{edit(web, func(s *Spec) { s.Mode = 0 }), `service "web": mode 0: unknown`},
 		{edit(web, func(s *Spec) { s.Mode = 9 }), `service "web": mode 9: unknown`},
-		{edit(web, func(s *Spec) { s.DeadServer = 2 }), `service "web": fate 2: unknown`},
+		{edit(web, func(s *Spec) { s.DeadServer = 4 }), `service "web": fate 4: unknown`},
 		{edit(web, func(s *Spec) { s.VIP = netip.AddrPort{} }), `service "web": vip invalid AddrPort: not an address`},
 		{edit(web, func(s *Spec) { s.VIP = netip.MustParseAddrPort("224.0.0.1:80") }), `service "web": vip 224.0.0.1:80: a multicast address`},
 		{edit(web, func(s *Spec) { s.VIP = netip.MustParseAddrPort("203.0.113.10:0") }), `service "web": vip 203.0.113.10:0: port 0 is not between 1 and 65535`},

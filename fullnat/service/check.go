@@ -48,8 +48,10 @@ func (s *Spec) faults() (errs []error) {
 	if !s.Mode.known() {
 		say("%v: unknown", s.Mode)
 	}
-	if s.DeadServer > Keep {
-		say("%v: unknown", s.DeadServer)
+	for _, f := range []Fate{s.DeadServer, s.RemovedServer} {
+		if f > Expire {
+			say("%v: unknown", f)
+		}
 	}
 	if err := host(s.VIP); err != nil {
 		say("vip %v: %w", unmap(s.VIP), err)

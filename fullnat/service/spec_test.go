@@ -31,6 +31,10 @@ func change(t *testing.T, v reflect.Value) {
 		*x += "x"
 	case *uint8:
 		*x++
+	case *uint16:
+		*x++
+	case *[]Listener:
+		*x = []Listener{{Last: 9}}
 	case *Mode:
 		*x++
 	case *netip.AddrPort:

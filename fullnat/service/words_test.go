@@ -11,11 +11,11 @@ func TestWords(t *testing.T) {
 			t.Errorf("ParseMode(%q) = %v, %v", want, got, err)
 		}
 	}
-	for f, want := range map[Fate]string{Reset: "reset", Keep: "keep", 2: "fate 2"} {
+	for f, want := range map[Fate]string{Default: "default", Reset: "reset", Keep: "keep", Expire: "expire", 4: "fate 4"} {
 		if f.String() != want {
 			t.Errorf("fate %d is %q, want %q", f, f, want)
 		}
-		if got, err := ParseFate(want); (err == nil) != (f <= Keep) || err == nil && got != f {
+		if got, err := ParseFate(want); (err == nil) != (f >= Reset && f <= Expire) || err == nil && got != f {
 			t.Errorf("ParseFate(%q) = %v, %v", want, got, err)
 		}
 	}

@@ -57,14 +57,21 @@ func readAddrPort(raw any) (netip.AddrPort, string) {
 	case a.Is4In6():
 		return netip.AddrPort{}, show(s) + ` is an IPv4 address in disguise; did you mean "` + a.Unmap().String() + ":" + port + `"?`
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		if !digits(port) {
-			return netip.AddrPort{}, "port " + show(port) + " is not a number"
-		}
-		return netip.AddrPort{}, "port " + port + " is not between 1 and 65535"
+	n, complaint := readPort(port)
+	return netip.AddrPortFrom(a, n), complaint
+}
+
+// readPort lets 0 pass: it means something for some keys, and for the others the
+// decoder refuses it.
+func readPort(s string) (uint16, string) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	switch {
+	case err == nil:
+		return uint16(n), ""
+	case !digits(s):
+		return 0, "port " + show(s) + " is not a number"
 	}
-	return netip.AddrPortFrom(a, uint16(n)), ""
+	return 0, "port " + s + " is not between 1 and 65535"
 }
 
 func digits(s string) bool {

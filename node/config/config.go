@@ -20,6 +20,7 @@ import (
 //	        in the tables below
 //	only    there is such a key only with these words (!: only without them)
 //	id      entries of the list are told apart by this key
+//	anyport the port may be 0
 type Config struct {
 	File     string   `toml:"-"` // as given to Load
 	Files    []string `toml:"-"` // every file read, in order; File is the first
@@ -108,24 +109,36 @@ type Admin struct {
 	Metrics netip.AddrPort `toml:"metrics"` // invalid: no metrics are served
 }
 
-// Service is one VIP, port and protocol, and the servers behind it.
+// Service is one VIP, port and protocol, or several of them, and the servers
+// behind it.
 type Service struct {
-	Name             string         `toml:"name" need:""`
-	VIP              netip.AddrPort `toml:"vip" need:""`
-	Protocol         string         `toml:"protocol" in:"tcp udp" picks:""`
-	Mode             string         `toml:"mode" in:"fullnat nat dr tun"`
-	Scheduler        string         `toml:"scheduler" in:"rr wrr lc wlc sed nq dh sh lblc lblcr mh fo ovf twos"`
-	SchedulerFlags   []string       `toml:"scheduler_flags"`
-	Quorum           int            `toml:"quorum" in:"0..4096"`          // healthy servers needed to announce
-	Hysteresis       int            `toml:"hysteresis" in:"0..4096"`      // gained at quorum+hysteresis, lost below quorum-hysteresis
-	SorryServer      netip.AddrPort `toml:"sorry_server"`                 // takes new sessions while no server can; invalid: none
-	MSS              int            `toml:"mss" in:"0..65495" only:"tcp"` // SYNs are lowered to it; 0: left alone
-	ResetOnExpiry    bool           `toml:"reset_on_expiry" only:"tcp"`   // tell both ends when an established session expires idle
-	DeadServer       string         `toml:"dead_server" in:"reset keep"`  // sessions of a server that went down
-	Timeouts         Timeouts       `toml:"timeouts"`
-	Check            Check          `toml:"check"`
-	InhibitOnFailure bool           `toml:"inhibit_on_failure"` // a server that is down keeps its place in sh and mh
-	Servers          []Server       `toml:"server" id:"address"`
+	Name           string         `toml:"name" need:""`
+	VIP            netip.AddrPort `toml:"vip" need:"" anyport:""` // port 0: any, or those of Ports
+	Protocol       string         `toml:"protocol" in:"tcp udp" picks:""`
+	Ports          PortRange      `toml:"ports"` // of VIP, whose own port is 0 then; invalid: not a range
+	VIPs           []Listener     `toml:"vips"`  // what the service listens at beside
+	Tag            uint32         `toml:"tag" in:"0..4294967295"`
+	Mode           string         `toml:"mode" in:"fullnat nat dr tun"`
+	Scheduler      string         `toml:"scheduler" in:"rr wrr lc wlc sed nq dh sh lblc lblcr mh fo ovf twos"`
+	SchedulerFlags []string       `toml:"scheduler_flags"`
+	OnePacket      bool           `toml:"one_packet" only:"udp"`                 // each datagram is scheduled, no session is kept
+	Quorum         int            `toml:"quorum" in:"0..4096"`                   // healthy servers needed to announce
+	Hysteresis     int            `toml:"hysteresis" in:"0..4096"`               // gained at quorum+hysteresis, lost below quorum-hysteresis
+	SorryServer    netip.AddrPort `toml:"sorry_server" anyport:""`               // takes new sessions while no server can; invalid: none
+	MSS            int            `toml:"mss" in:"0..65495" only:"tcp"`          // SYNs are lowered to it; 0: left alone
+	ResetOnExpiry  bool           `toml:"reset_on_expiry" only:"tcp"`            // tell both ends when an established session expires idle
+	DeadServer     string         `toml:"dead_server" in:"reset keep expire"`    // sessions of a server that went down
+	RemovedServer  string         `toml:"removed_server" in:"keep reset expire"` // sessions of a server that is no longer listed
+
+	Persistence             time.Duration `toml:"persistence" in:"0s..744h"` // a client network keeps its server this long after its last session; 0: it does not
+	PersistencePrefix4      int           `toml:"persistence_prefix4" in:"1..32"`
+	PersistencePrefix6      int           `toml:"persistence_prefix6" in:"1..128"`
+	ExpireQuiescentTemplate bool          `toml:"expire_quiescent_template"` // not while that server has weight 0
+
+	Timeouts         Timeouts `toml:"timeouts"`
+	Check            Check    `toml:"check"`
+	InhibitOnFailure bool     `toml:"inhibit_on_failure"` // a server that is down keeps its place in sh and mh
+	Servers          []Server `toml:"server" id:"address"`
 }
 
 // Timeouts say how long a session may be idle in each state, by IPVS's names.
@@ -179,9 +192,11 @@ type Check struct {
 
 // Server is one real server of a service.
 type Server struct {
-	Address netip.AddrPort `toml:"address" need:""`
-	Weight  int            `toml:"weight" in:"0..65535"`
-	Enabled bool           `toml:"enabled"` // false: as though it were not listed
-	Drain   bool           `toml:"drain"`   // keeps its sessions, gets no new ones
-	Check   *Check         `toml:"check"`   // nil: the service's
+	Address        netip.AddrPort `toml:"address" need:"" anyport:""` // port 0: the one the client asked for
+	Weight         int            `toml:"weight" in:"0..65535"`
+	UpperThreshold uint32         `toml:"upper_threshold" in:"0..4294967295"` // at so many sessions it gets no new ones; 0: never
+	LowerThreshold uint32         `toml:"lower_threshold" in:"0..4294967295"` // until it has fewer than these; 0: three quarters of upper
+	Enabled        bool           `toml:"enabled"`                            // false: as though it were not listed
+	Drain          bool           `toml:"drain"`                              // keeps its sessions, gets no new ones
+	Check          *Check         `toml:"check"`                              // nil: the service's
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -154,6 +155,9 @@ func (l *loader) field(s scope, p *place, f *field, raw any, into reflect.Value,
 func (l *loader) leaf(s scope, p *place, f *field, raw any, into reflect.Value) {
 	kindOf := leaves[into.Type()]
 	v, complaint := kindOf.read(raw)
+	if a, ok := v.(netip.AddrPort); ok && complaint == "" && a.Port() == 0 && !f.anyPort {
+		complaint = "port 0 is not between 1 and 65535"
+	}
 	switch {
 	case complaint == wrongType:
 		l.complain(s, p, "%s wants %s, not %s", f.key, kindOf.want, kind(raw))

@@ -48,6 +48,11 @@ func defaultService(protocol string) Service {
 		Quorum:        1,
 		ResetOnExpiry: protocol == "tcp",
 		DeadServer:    "reset",
+		RemovedServer: "keep",
+
+		PersistencePrefix4: 32,
+		PersistencePrefix6: 128,
+
 		Timeouts:      defaultTimeouts(protocol),
 		Check:         defaultCheck(defaultCheckType(protocol)),
 	}

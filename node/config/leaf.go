@@ -50,6 +50,7 @@ func init() {
 	add(leafOf(`an address and port such as "10.3.0.11:8080"`, readAddrPort, netip.AddrPort.String, true))
 	add(leafOf(`a prefix such as "10.2.1.0/28"`, readPrefix, netip.Prefix.String, true))
 	add(leafOf(`a range of ports such as "1024-65535"`, readPortRange, PortRange.String, true))
+	add(leafOf(`an address, ports and perhaps a protocol, such as "203.0.113.10:443" or "203.0.113.10:5000-5999/udp"`, readListener, Listener.String, true))
 
 	t, status := leafOf(`a status such as 200 or "200-399"`, readStatus, StatusRange.String, true)
 	status.toml = func(v any) string {

@@ -144,7 +144,16 @@ func drawService(t *rapid.T, i int) Service {
 	}
 	s.VIP = at(byte(200+i), 80)
 	fill(t, reflect.ValueOf(&s).Elem(), "")
-	s.Mode, s.Hysteresis = "fullnat", 0
+	s.Mode, s.Hysteresis, s.OnePacket, s.Tag = "fullnat", 0, false, uint32(i)
+	switch rapid.IntRange(0, 3).Draw(t, "ports") {
+	case 1:
+		s.VIP = at(byte(200+i), 0)
+	case 2:
+		s.VIP, s.Ports = at(byte(200+i), 0), PortRange{100, rapid.Uint16Range(100, 65535).Draw(t, "last")}
+	case 3:
+		a := s.VIP.Addr()
+		s.VIPs = []Listener{{a, 443, 443, ""}, {a, 0, 65535, "tcp"}, {a, 7, 9, "udp"}}
+	}
 	if 0 < s.MSS && s.MSS < leastMSS {
 		s.MSS = leastMSS
 	}
@@ -156,6 +165,7 @@ func drawService(t *rapid.T, i int) Service {
 		r := defaultServer()
 		r.Address = at(byte(k), uint16(1+k))
 		fill(t, reflect.ValueOf(&r).Elem(), "")
+		r.LowerThreshold = min(r.LowerThreshold, r.UpperThreshold)
 		if rapid.Bool().Draw(t, "own check?") {
 			own := drawCheck(t)
 			r.Check = &own

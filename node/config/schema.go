@@ -20,6 +20,7 @@ type field struct {
 	only    []string // the words with which this field exists; nil: always
 	except  bool     // only lists the words with which it does not
 	id      string   // entries of the list are told apart by this key
+	anyPort bool     // an address and port whose port may be 0
 }
 
 // bounds is what a value may be.
@@ -62,6 +63,7 @@ func fieldsOf(t reflect.Type) []field {
 		_, f.restart = sf.Tag.Lookup("restart")
 		_, f.path = sf.Tag.Lookup("path")
 		_, f.picks = sf.Tag.Lookup("picks")
+		_, f.anyPort = sf.Tag.Lookup("anyport")
 		only := sf.Tag.Get("only")
 		only, f.except = strings.CutPrefix(only, "!")
 		f.only = strings.Fields(only)

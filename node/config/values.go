@@ -15,6 +15,9 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 // PortRange is First to Last, both included.
 type PortRange struct{ First, Last uint16 }
 
+// IsValid is false for the zero PortRange.
+func (r PortRange) IsValid() bool { return r.First != 0 }
+
 func (r PortRange) String() string {
 	return strconv.Itoa(int(r.First)) + "-" + strconv.Itoa(int(r.Last))
 }

@@ -15,8 +15,10 @@ func (l *loader) verify() {
 	l.vips = make(map[netip.Addr]string)
 	for i := range l.cfg.Services {
 		v, at := &l.cfg.Services[i], l.places.at("service").item(i)
-		if _, known := l.vips[v.VIP.Addr()]; at.good("vip") && !known {
-			l.vips[v.VIP.Addr()] = v.Name
+		for i, w := range v.Listeners() {
+			if _, known := l.vips[w.Addr]; !known && (i > 0 || at.good("vip")) {
+				l.vips[w.Addr] = v.Name
+			}
 		}
 	}
 	l.verifyNode(l.places.at("node"))

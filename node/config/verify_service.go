@@ -7,22 +7,11 @@ import (
 	"slices"
 )
 
-// A vipOwner is the service that has a VIP, and where it says so.
-type vipOwner struct {
-	service string
-	at      *place
-}
-
-// An identity is what makes two services the same.
-type identity struct {
-	vip      netip.AddrPort
-	protocol string
-}
-
 func (l *loader) verifyServices(p *place) {
 	services := l.cfg.Services
 	names := make(map[string]*place)
-	owners := make(map[identity]vipOwner)
+	owners := make(claims)
+	tags := make(map[uint32]string)
 	for i := range services {
 		v, at := &services[i], p.item(i)
 		s := scope{noun: fmt.Sprintf("service %d", i+1), path: "service"}
@@ -31,6 +20,7 @@ func (l *loader) verifyServices(p *place) {
 		}
 		l.verifyName(s, at, v, names)
 		l.verifyVIP(s, at, v, owners)
+		l.verifyTag(s, at, v, tags)
 		l.verifyForwarding(s, at, v)
 		l.verifyQuorum(s, at, v)
 		l.verifyServers(s, at, v)
@@ -59,36 +49,13 @@ func (l *loader) verifyName(s scope, p *place, v *Service, names map[string]*pla
 	names[v.Name] = at
 }
 
-func (l *loader) verifyVIP(s scope, p *place, v *Service, owners map[identity]vipOwner) {
-	if !p.good("vip") {
-		return
-	}
-	at, a := p.at("vip"), v.VIP.Addr()
-	if why := odd(a); why != "" {
-		l.complain(s, at, "vip %s %s", a, why)
-		return
-	}
-	if slices.Contains(l.host.Addresses, a) {
-		l.complain(s, at, "vip %s is an address of this host: its kernel would answer for it", a)
-	}
-	if block, ok := l.cfg.Fullnat.local(a); ok {
-		l.complain(s, at, "vip %s lies in the local addresses %s", a, block)
-	}
-	if p.refused("protocol") {
-		return
-	}
-	id := identity{v.VIP, v.Protocol}
-	if owner, taken := owners[id]; taken {
-		l.complain(s, at, "vip %s/%s belongs to service %q%s", v.VIP, v.Protocol, owner.service, owner.at.mention())
-		return
-	}
-	owners[id] = vipOwner{v.Name, at}
-}
-
 // verifyForwarding checks mode, scheduler and MSS.
 func (l *loader) verifyForwarding(s scope, p *place, v *Service) {
 	if v.Mode == "fullnat" && p.good("vip") && !p.refused("mode") {
 		l.verifyLocals(s, p.near("mode"), v)
+	}
+	if v.OnePacket && v.Mode == "fullnat" && !p.refused("mode") {
+		l.complain(s, p.near("one_packet"), "one_packet is not for mode %q, whose answers find their client by the session that it leaves out", v.Mode)
 	}
 	if p.good("scheduler_flags") && !p.refused("scheduler") {
 		l.verifyFlags(s, p.at("scheduler_flags"), v)
@@ -160,9 +127,13 @@ func (l *loader) verifyServers(s scope, p *place, v *Service) {
 	for i := range v.Servers {
 		r, here := &v.Servers[i], at.item(i)
 		inner := scope{noun: fmt.Sprintf("%s: server %d", s.noun, i+1)}
+		if r.LowerThreshold > r.UpperThreshold && !here.refused("upper_threshold") && !here.refused("lower_threshold") {
+			l.complain(inner, here.near("lower_threshold"), "lower_threshold %d is above upper_threshold %d", r.LowerThreshold, r.UpperThreshold)
+		}
 		takes = takes || r.Enabled && !r.Drain && r.Weight > 0
 		if here.good("address") {
 			l.verifyReachable(inner, here.at("address"), "", r.Address, v, p)
+			l.verifyPort(inner, here, "", r, v)
 			if first, twice := seen[r.Address]; twice {
 				l.complain(inner, here.at("address"), "%s is server %d already", r.Address, first+1)
 			} else {
@@ -175,6 +146,7 @@ func (l *loader) verifyServers(s scope, p *place, v *Service) {
 	}
 	if p.good("sorry_server") {
 		l.verifyReachable(s, p.at("sorry_server"), "sorry_server ", v.SorryServer, v, p)
+		l.verifyPort(s, p.at("sorry_server"), "sorry_server ", &Server{Address: v.SorryServer}, v)
 		if i, twice := seen[v.SorryServer]; twice {
 			l.complain(s, p.at("sorry_server"), "sorry_server %s is server %d already", v.SorryServer, i+1)
 		}

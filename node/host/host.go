@@ -144,7 +144,7 @@ func addresses(c *config.Config, own config.Host) (all []admin.Finding) {
 		all = append(all, admin.Fail("address "+a.String(), "on an interface of this host, and "+what, fmt.Sprintf("ip address del %s", a)))
 	}
 	for _, a := range own.Addresses {
-		if i := slices.IndexFunc(c.Services, func(s config.Service) bool { return s.VIP.Addr() == a }); i >= 0 {
+		if i := slices.IndexFunc(c.Services, func(s config.Service) bool { return s.HasVIP(a) }); i >= 0 {
 			bad(a, "the VIP of "+c.Services[i].Name)
 		}
 		for _, block := range c.Fullnat.LocalAddresses {
