@@ -53,8 +53,8 @@ func defaultService(protocol string) Service {
 		PersistencePrefix4: 32,
 		PersistencePrefix6: 128,
 
-		Timeouts:      defaultTimeouts(protocol),
-		Check:         defaultCheck(defaultCheckType(protocol)),
+		Timeouts: defaultTimeouts(protocol),
+		Check:    defaultCheck(defaultCheckType(protocol)),
 	}
 }
 
