@@ -93,7 +93,8 @@ func (t *Table) expendableOfPorts(client packet.Addr, port uint16, p *Path) (fou
 		return nil
 	}
 	local := choice[int(p.endpoint.turn[own])%len(choice)]
-	o := &t.ports.pool(p.endpoint, local).slots[own]
+	pool := t.ports.pool(p.endpoint, local)
+	o := &pool.slots[own]
 	face := packet.Tuple{Src: p.Server, SrcPort: p.ServerPort, Dst: t.ports.locals[local].addr, Protocol: p.Protocol}
 	lo, hi := t.ports.steps(slot)
 	for range min(portLooks, hi-lo+1) {
@@ -103,7 +104,9 @@ func (t *Table) expendableOfPorts(client packet.Addr, port uint16, p *Path) (fou
 		}
 		o.next = uint8(step + 1)
 		face.DstPort = uint16(step*Slots + slot)
-		if s, _ := t.Find(&face); s != nil {
+		if pool.holders != nil {
+			found = readier(found, t.holder(pool.holders[pool.holder(own, step)], p.endpoint, local, face.DstPort))
+		} else if s, _ := t.Find(&face); s != nil {
 			found = readier(found, s)
 		}
 		if found != nil && yields[found.State] == gladly {
@@ -111,4 +114,14 @@ func (t *Table) expendableOfPorts(client packet.Addr, port uint16, p *Path) (fou
 		}
 	}
 	return found
+}
+
+// holder returns the session of a number if it still has the port towards the
+// endpoint.
+func (t *Table) holder(number uint32, e *endpoint, local uint16, port uint16) *Session {
+	s := &t.sessions[number]
+	if s.Path == 0 || s.local != local || s.LocalPort != port || t.paths[s.Path].endpoint != e {
+		return nil
+	}
+	return s
 }

@@ -148,9 +148,9 @@ func (t *Table) wears(s *Session, d Direction, tu *packet.Tuple) bool {
 	p := t.paths[s.Path]
 	if d == Inbound {
 		return s.ClientPort == tu.SrcPort && s.Client == tu.Src &&
-			p.VIPPort == tu.DstPort && p.VIP == tu.Dst && p.Protocol == tu.Protocol
+			s.VIPPort == tu.DstPort && p.VIP == tu.Dst && p.Protocol == tu.Protocol
 	}
-	if p.ServerPort != tu.SrcPort || p.Server != tu.Src || p.Protocol != tu.Protocol {
+	if s.ServerPort(p) != tu.SrcPort || p.Server != tu.Src || p.Protocol != tu.Protocol {
 		return false
 	}
 	if p.Mode == NAT {

@@ -29,10 +29,12 @@ func (m Mode) faces() Direction {
 // A PathID names a [Path] of one table. The zero PathID names none.
 type PathID uint32
 
-// A PathKey is what tells one path from another.
+// A PathKey is what tells one path from another. Where a service has several
+// ports all of them are one path, whose sessions each know their own.
 type PathKey struct {
 	VIP, Server         packet.Addr
-	VIPPort, ServerPort uint16
+	VIPPort, ServerPort uint16 // ServerPort 0: the one of the VIP that the client asked for
+	VIPLast             uint16 // the ports from VIPPort to this one; 0: that one alone
 	Protocol            uint8
 	Mode                Mode
 }

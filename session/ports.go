@@ -14,6 +14,14 @@ import (
 // by luck, and one pool for each local address, which would share 64,000 ports
 // among all servers.
 
+//
+// The servers of a service with several ports that keep the client's would be as
+// many endpoints as clients ask for ports, and whoever scans a VIP would have the
+// memory for all of them taken. Such a server is one endpoint, of port 0: its
+// sessions share the local ports whatever port they are for. Where the same
+// server is an endpoint of one port as well, two sets know of its ports, and what
+// one gives out is looked up in the index first.
+
 // A local is one address sessions were given.
 type local struct {
 	addr     packet.Addr
@@ -24,7 +32,7 @@ type local struct {
 // An endpointKey is what local ports are unique towards.
 type endpointKey struct {
 	addr     packet.Addr
-	port     uint16
+	port     uint16 // 0: any
 	protocol uint8
 }
 
@@ -43,8 +51,9 @@ type endpoint struct {
 
 // A pool is the local ports of one local address towards one endpoint.
 type pool struct {
-	used  int
-	slots []slotPorts // of the slots the table owns
+	used    int
+	slots   []slotPorts // of the slots the table owns
+	holders []uint32    // towards port 0: the number of the session that took each port last, by slot and step
 }
 
 // ports is all local addresses and all pools of a table.
@@ -54,6 +63,7 @@ type ports struct {
 	locals    []local
 	current   [2][]uint16 // the locals new sessions take, by family
 	endpoints map[endpointKey]*endpoint
+	manyPorts int // endpoints of port 0
 }
 
 func newPorts(slots [2]int) ports {
@@ -122,16 +132,42 @@ func (p *ports) bind(k endpointKey) *endpoint {
 	if e == nil {
 		e = &endpoint{endpointKey: k, turn: make([]uint16, p.slots[1]-p.slots[0])}
 		p.endpoints[k] = e
+		if k.port == 0 {
+			p.manyPorts++
+		}
 	}
 	e.paths++
 	return e
 }
 
 func (p *ports) unbind(e *endpoint) {
-	if e.paths--; e.paths == 0 {
-		delete(p.endpoints, e.endpointKey)
+	if e.paths--; e.paths > 0 {
+		return
+	}
+	delete(p.endpoints, e.endpointKey)
+	if e.port == 0 {
+		p.manyPorts--
 	}
 }
+
+// mingles says whether another endpoint's sessions may have local ports towards
+// the same port of the server.
+func (p *ports) mingles(e *endpoint) bool {
+	if e.port == 0 || p.manyPorts == 0 {
+		return e.port == 0
+	}
+	return p.endpoints[endpointKey{e.addr, 0, e.protocol}] != nil
+}
+
+// hold notes whose port it is, where nothing else would lead from the port to its
+// session.
+func (p *ports) hold(s *Session, path *Path, number uint32) {
+	if o := path.endpoint.pools[s.local]; o.holders != nil {
+		o.holders[o.holder(int(s.LocalPort%Slots)-p.slots[0], int(s.LocalPort/Slots))] = number
+	}
+}
+
+func (o *pool) holder(own, step int) int { return own*Slots + step }
 
 // take gives s a local address and a port towards the server of its path. It
 // reports failure if there is none left in the client's slot, or if that slot
@@ -180,15 +216,18 @@ func (p *ports) pool(e *endpoint, local uint16) *pool {
 		e.pools = append(e.pools, nil)
 	}
 	if e.pools[local] == nil {
-		e.pools[local] = newPool(p.slots[1] - p.slots[0])
+		e.pools[local] = newPool(p.slots[1]-p.slots[0], e.port == 0)
 	}
 	return e.pools[local]
 }
 
 // newPool starts each slot somewhere else, so that a director that has lost its
 // memory does not give out again the ports it gave out first last time.
-func newPool(slots int) *pool {
+func newPool(slots int, holders bool) *pool {
 	o := &pool{slots: make([]slotPorts, slots)}
+	if holders {
+		o.holders = make([]uint32, slots*Slots)
+	}
 	for i := range o.slots {
 		o.slots[i].next = uint8(rand.Uint32())
 	}

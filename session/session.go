@@ -42,8 +42,9 @@ type Session struct {
 	packets [2]uint32 // the low halves of counters, by Direction
 	bytes   [2]uint32
 
-	State State
-	flags sessionFlags
+	State   State
+	flags   sessionFlags
+	VIPPort uint16 // the one of its path's that the client asked for
 }
 
 // A record is the rest of a session. Touched when a session is opened, when it
@@ -94,6 +95,14 @@ func (t *Table) tally(s *Session, d Direction, size uint32) {
 // Local returns the local address of s, the zero address if its mode uses none.
 func (t *Table) Local(s *Session) packet.Addr { return t.ports.locals[s.local].addr }
 
+// ServerPort returns the port of the server of s, whose path is p.
+func (s *Session) ServerPort(p *Path) uint16 {
+	if p.ServerPort == 0 {
+		return s.VIPPort
+	}
+	return p.ServerPort
+}
+
 // Face returns the tuple by which packets of s that go d are known. The zero
 // Tuple stands for the outbound face of a session that has none.
 func (t *Table) Face(s *Session, d Direction) packet.Tuple {
@@ -102,17 +111,17 @@ func (t *Table) Face(s *Session, d Direction) packet.Tuple {
 	case d == Inbound:
 		return packet.Tuple{
 			Src: s.Client, Dst: p.VIP,
-			SrcPort: s.ClientPort, DstPort: p.VIPPort, Protocol: p.Protocol,
+			SrcPort: s.ClientPort, DstPort: s.VIPPort, Protocol: p.Protocol,
 		}
 	case p.Mode == FULLNAT:
 		return packet.Tuple{
 			Src: p.Server, Dst: t.Local(s),
-			SrcPort: p.ServerPort, DstPort: s.LocalPort, Protocol: p.Protocol,
+			SrcPort: s.ServerPort(p), DstPort: s.LocalPort, Protocol: p.Protocol,
 		}
 	case p.Mode == NAT:
 		return packet.Tuple{
 			Src: p.Server, Dst: s.Client,
-			SrcPort: p.ServerPort, DstPort: s.ClientPort, Protocol: p.Protocol,
+			SrcPort: s.ServerPort(p), DstPort: s.ClientPort, Protocol: p.Protocol,
 		}
 	}
 	return packet.Tuple{}

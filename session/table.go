@@ -71,6 +71,12 @@ const (
 // caller has looked: there is none yet. It is for the caller to Track the packet
 // that opened it.
 func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*Session, Outcome) {
+	return t.OpenAt(client, port, t.paths[path].VIPPort, path, now)
+}
+
+// OpenAt does so where the path has several ports, of which the client asked for
+// vipPort.
+func (t *Table) OpenAt(client packet.Addr, port, vipPort uint16, path PathID, now Tick) (*Session, Outcome) {
 	number := t.freed
 	switch {
 	case number != 0:
@@ -82,16 +88,17 @@ func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*S
 
 	s := &t.sessions[number]
 	p := t.paths[path]
-	*s = Session{Client: client, ClientPort: port, Path: path, LastUsed: now}
+	*s = Session{Client: client, ClientPort: port, VIPPort: vipPort, Path: path, LastUsed: now}
 	if p.Protocol == packet.UDP {
 		s.State = OneWay
 	}
 	switch p.Mode {
 	case FULLNAT:
-		if !t.ports.take(s, p) {
+		if !t.takePort(s, p) {
 			*s = Session{}
 			return nil, NoPort
 		}
+		t.ports.hold(s, p, number)
 	case NAT:
 		face := t.Face(s, Outbound)
 		if other, _ := t.Find(&face); other != nil {
@@ -119,6 +126,25 @@ func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*S
 	t.link(number, t.Expires(s))
 	t.yielding.add(number)
 	return s, Opened
+}
+
+// takePort gives s a local address and port that no other session has towards
+// its server.
+func (t *Table) takePort(s *Session, p *Path) bool {
+	for range portLooks {
+		if !t.ports.take(s, p) {
+			return false
+		}
+		if !t.ports.mingles(p.endpoint) {
+			return true
+		}
+		face := t.Face(s, Outbound)
+		if other, _ := t.Find(&face); other == nil {
+			return true
+		}
+		t.ports.free(s, p) // the next one is looked at first
+	}
+	return false
 }
 
 // Close forgets s and frees its local port.
