@@ -37,7 +37,7 @@ type bench struct {
 	snapshot Snapshot
 	routes   uint32        // the newest generation
 	wanted   []packet.Addr // next hops that the workers have asked for
-	steered  []netip.Prefix
+	steered  link.Ours
 	counted  [numVerdicts]uint64
 }
 
@@ -90,8 +90,8 @@ func (p testPorts) Queues() (all []link.Queue) {
 	return all
 }
 
-func (p testPorts) Steer(vips, locals []netip.Prefix) error {
-	p.steered = append(slices.Clone(vips), locals...)
+func (p testPorts) Steer(o link.Ours) error {
+	p.steered = o
 	return nil
 }
 

@@ -3,7 +3,6 @@ package fullnat
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,7 @@ import (
 type Ports interface {
 	Queues() []link.Queue // one per worker
 	// Steer tells the kernel which frames to give to which worker.
-	Steer(vips, locals []netip.Prefix) error
+	Steer(link.Ours) error
 }
 
 // Options of a plane.
@@ -128,7 +127,7 @@ func (p *Plane) Publish(s *Snapshot) error {
 	for _, w := range p.workers {
 		w.queue.Wake()
 	}
-	return p.ports.Steer(s.Services.VIPs(), s.Locals)
+	return p.ports.Steer(link.Ours{VIPs: s.Services.VIPs(), Locals: s.Locals})
 }
 
 // Heartbeat returns how long ago the slowest worker last came round. It is the

@@ -2,11 +2,13 @@ package fullnat
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/packet"
 )
 
@@ -188,8 +190,9 @@ func TestSame(t *testing.T) {
 // TestSteer tells the kernel what the snapshot is about.
 func TestSteer(t *testing.T) {
 	w := newTestWorker(t, "vip 203.0.113.80:443 → 10.0.0.11:8443 via 10.9.0.0/28", "vip 203.0.113.80:80 → 10.0.0.11:80")
-	if got, want := w.steered, []netip.Prefix{netip.MustParsePrefix("203.0.113.80/32"), netip.MustParsePrefix("10.9.0.0/28")}; !slices.Equal(got, want) {
-		t.Errorf("steered %v, want %v", got, want)
+	want := link.Ours{VIPs: []netip.Prefix{netip.MustParsePrefix("203.0.113.80/32")}, Locals: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/28")}}
+	if got := w.steered; !reflect.DeepEqual(got, want) {
+		t.Errorf("steered %+v, want %+v", got, want)
 	}
 }
 

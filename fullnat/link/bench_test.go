@@ -33,7 +33,7 @@ func BenchmarkForward(b *testing.B) {
 	})
 	b.Run("frame by frame", func(b *testing.B) {
 		w := newWire(b, newSteering(1))
-		if err := w.ports.Steer(nil, nil); err != nil {
+		if err := w.ports.Steer(Ours{}); err != nil {
 			b.Fatal(err)
 		}
 		in, out := rawConn(b, w.box, "in"), rawConn(b, w.box, "out")

@@ -3,6 +3,7 @@ package link
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -15,7 +16,10 @@ const maxClassic = 200
 // Where the filter finds things in an Ethernet frame.
 const (
 	offType  = 12
+	offSrc4  = 14 + 12
 	offDst4  = 14 + 16
+	offNext4 = 14 + 9
+	offSrc6  = 14 + 8
 	offDst6  = 14 + 24
 	offNext6 = 14 + 6
 	offICMP6 = 14 + 40
@@ -27,9 +31,17 @@ var (
 )
 
 // classicFilter is the filter of steer.c as far as classic BPF goes, which any
-// owner of a socket may attach: frames to these prefixes, ARP, and neighbour
-// discovery.
-func classicFilter(ours []netip.Prefix) ([]bpf.RawInstruction, error) {
+// owner of a socket may attach: frames to the addresses that are ours and all
+// frames from the servers whose answers are, ARP, and neighbour discovery. Where
+// an ICMP error may be ours for what it quotes, all ICMP passes.
+func classicFilter(o Ours) ([]bpf.RawInstruction, error) {
+	var four, six []bpf.Instruction
+	if len(o.Gated)+len(o.Tunnelled) > 0 {
+		four = append(four, ofProtocol(offNext4, unix.IPPROTO_ICMP)...)
+		six = append(six, ofProtocol(offNext6, unix.IPPROTO_ICMPV6)...)
+	}
+	four = append(four, matching(o.all(true), offDst4, offSrc4)...)
+	six = append(append(six, discovery()...), matching(o.all(false), offDst6, offSrc6)...)
 	prog := []bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtType},
 		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: unix.PACKET_MULTICAST, SkipFalse: 1},
@@ -41,9 +53,9 @@ func classicFilter(ours []netip.Prefix) ([]bpf.RawInstruction, error) {
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.ETH_P_ARP, SkipTrue: 1},
 		accept,
 	}
-	prog = append(prog, ofType(unix.ETH_P_IP, to4(ours))...)
+	prog = append(prog, ofType(unix.ETH_P_IP, four)...)
 	prog = append(prog, bpf.LoadAbsolute{Off: offType, Size: 2})
-	prog = append(prog, ofType(unix.ETH_P_IPV6, append(discovery(), to6(ours)...))...)
+	prog = append(prog, ofType(unix.ETH_P_IPV6, six)...)
 	return bpf.Assemble(append(prog, reject))
 }
 
@@ -57,30 +69,51 @@ func ofType(ethertype uint32, body []bpf.Instruction) []bpf.Instruction {
 	}, body...)
 }
 
-// to4 accepts frames to the IPv4 prefixes among ours.
-func to4(ours []netip.Prefix) (prog []bpf.Instruction) {
-	if len(ours) > maxClassic {
+// A match is a prefix that an address of a frame may have.
+type match struct {
+	prefix netip.Prefix
+	source bool // the source address; else the destination
+}
+
+// all lists what lets a frame of one family pass, sorted.
+func (o *Ours) all(four bool) (all []match) {
+	add := func(p netip.Prefix, source bool) {
+		if p.Addr().Is4() == four {
+			all = append(all, match{p.Masked(), source})
+		}
+	}
+	for _, p := range slices.Concat(o.VIPs, o.Locals) {
+		add(p, false)
+	}
+	for _, e := range o.Gated {
+		add(netip.PrefixFrom(e.Addr(), e.Addr().BitLen()), true)
+	}
+	slices.SortStableFunc(all, func(a, b match) int { return a.prefix.Compare(b.prefix) })
+	return slices.Compact(all)
+}
+
+// matching accepts frames that match, and no others.
+func matching(all []match, dst, src uint32) (prog []bpf.Instruction) {
+	if len(all) > maxClassic {
 		return []bpf.Instruction{accept}
 	}
-	for _, p := range ours {
-		if p.Addr().Is4() {
-			prog = append(append(prog, matches(offDst4, p)...), accept)
+	for _, m := range all {
+		off := dst
+		if m.source {
+			off = src
 		}
+		prog = append(append(prog, matches(off, m.prefix)...), accept)
 	}
 	return append(prog, reject)
 }
 
-// to6 accepts frames to the IPv6 prefixes among ours.
-func to6(ours []netip.Prefix) (prog []bpf.Instruction) {
-	if len(ours) > maxClassic {
-		return []bpf.Instruction{accept}
+// ofProtocol accepts packets of an IP protocol and goes on with all others.
+func ofProtocol(off, protocol uint32) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: off, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocol, SkipFalse: 1},
+		accept,
 	}
-	for _, p := range ours {
-		if p.Addr().Is6() {
-			prog = append(append(prog, matches(offDst6, p)...), accept)
-		}
-	}
-	return append(prog, reject)
 }
 
 // matches skips the instruction behind it unless the address at off is in p.

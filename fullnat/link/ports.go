@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -159,13 +158,11 @@ func (p *Ports) Interfaces() []Interface {
 	return slices.Clone(p.interfaces)
 }
 
-// Steer says which destination addresses are ours: the whole set, each time.
-// Frames to VIPs go to the worker of the client's slot, frames to local
-// addresses to that of the slot in the local port.
-func (p *Ports) Steer(vips, locals []netip.Prefix) error {
+// Steer says which frames are ours: all of them, each time.
+func (p *Ports) Steer(o Ours) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	again, err := p.steering.set(vips, locals)
+	again, err := p.steering.set(o)
 	if err != nil {
 		return fmt.Errorf("steering: %w", err)
 	}

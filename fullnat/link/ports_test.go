@@ -51,7 +51,7 @@ func newWire(t testing.TB, steering *steering) *wire {
 		t.FailNow()
 	}
 	both := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("2001:db8::/64")}
-	if err := w.ports.Steer(both, nil); err != nil {
+	if err := w.ports.Steer(Ours{VIPs: both}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -433,7 +433,7 @@ func TestNoInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if err := p.Steer(nil, nil); err != nil {
+	if err := p.Steer(Ours{}); err != nil {
 		t.Error(err)
 	}
 	q := p.Queues()[1]

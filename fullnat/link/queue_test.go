@@ -190,7 +190,7 @@ func TestHostTraffic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWire(t, steering)
 			w.box.Address("in", "10.0.0.9/24")
-			if err := w.ports.Steer([]netip.Prefix{netip.MustParsePrefix("203.0.113.80/32")}, nil); err != nil {
+			if err := w.ports.Steer(Ours{VIPs: []netip.Prefix{netip.MustParsePrefix("203.0.113.80/32")}}); err != nil {
 				t.Fatal(err)
 			}
 			w.forwardless(t, "10.0.0.9:7")

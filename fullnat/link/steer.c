@@ -14,7 +14,7 @@
 #define ETH_P_ARP 0x0806
 #define ETH_P_IPV6 0x86dd
 
-enum { HOPOPTS = 0, TCP = 6, UDP = 17, ROUTING = 43, FRAGMENT = 44, ICMPV6 = 58, DSTOPTS = 60 };
+enum { HOPOPTS = 0, ICMP = 1, TCP = 6, UDP = 17, ROUTING = 43, FRAGMENT = 44, ICMPV6 = 58, DSTOPTS = 60 };
 enum { SOLICITATION = 135, ADVERTISEMENT = 136 };
 
 // MAX_EXTENSIONS is how far an IPv6 header chain is followed. The worker that
@@ -23,6 +23,10 @@ enum { SOLICITATION = 135, ADVERTISEMENT = 136 };
 
 // What an address is to us.
 enum { VIP = 1, LOCAL = 2 };
+
+// What a server is to us, if more than the far end of sessions: one whose
+// answers to clients are ours, or one that gets its packets through a tunnel.
+enum { GATED = 1, TUNNELLED = 2 };
 
 struct address {
 	__u64 hi, lo; // bytes 0–7 and 8–15 of the 16, as they are in memory; IPv4 as ::ffff:a.b.c.d
@@ -41,6 +45,23 @@ struct {
 	__type(value, __u32);
 } ours SEC(".maps");
 
+// An endpoint is one of a server's, or with neither port nor protocol the server
+// itself.
+struct endpoint {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 zero[5];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct endpoint);
+	__type(value, __u32);
+} servers SEC(".maps");
+
 volatile const __u32 workers = 1;
 
 static __always_inline int class_of(const struct address *a)
@@ -48,6 +69,13 @@ static __always_inline int class_of(const struct address *a)
 	struct prefix key = { .bits = 128 };
 	__builtin_memcpy(key.address, a, sizeof(key.address));
 	__u32 *class = bpf_map_lookup_elem(&ours, &key);
+	return class ? *class : 0;
+}
+
+static __always_inline int server_class(const struct address *a, __be16 port, __u8 protocol)
+{
+	struct endpoint key = { .address = *a, .port = port, .protocol = protocol };
+	__u32 *class = bpf_map_lookup_elem(&servers, &key);
 	return class ? *class : 0;
 }
 
@@ -103,19 +131,33 @@ static __always_inline __u32 spread(const struct address *src, const struct addr
 	return avalanche(h) & 255;
 }
 
-// flow_slot returns the slot of a TCP or UDP packet whose ports are at off.
-static __always_inline __u32 flow_slot(struct __sk_buff *skb, int off, __u8 protocol, int class,
-				       const struct address *src, const struct address *dst)
+#define NOT_OURS (-1)
+
+// flow_slot returns the slot of a TCP or UDP packet whose ports are at off. To an
+// address that is none of ours it is ours only as a server's answer, whose
+// destination is the client.
+static __always_inline int flow_slot(struct __sk_buff *skb, int off, __u8 protocol, int class,
+				     const struct address *src, const struct address *dst)
 {
 	__be16 port[2];
 	if (bpf_skb_load_bytes(skb, off, port, sizeof(port)))
-		return spread(src, dst, 0);
+		return class ? (int)spread(src, dst, 0) : NOT_OURS;
 	if (class == LOCAL)
 		return bpf_ntohs(port[1]) & 255;
-	return slot(protocol, src, bpf_ntohs(port[0]));
+	if (class)
+		return slot(protocol, src, bpf_ntohs(port[0]));
+	if (server_class(src, port[0], protocol) & GATED)
+		return slot(protocol, dst, bpf_ntohs(port[1]));
+	return NOT_OURS;
 }
 
-#define NOT_OURS (-1)
+// fragment_slot is the same for fragments, most of which have no ports.
+static __always_inline int fragment_slot(int class, const struct address *src, const struct address *dst, __u32 id)
+{
+	if (!class && !(server_class(src, 0, 0) & GATED))
+		return NOT_OURS;
+	return spread(src, dst, id);
+}
 
 struct ipv4 {
 	__u8 version_ihl, tos;
@@ -125,6 +167,20 @@ struct ipv4 {
 	__be32 src, dst;
 };
 
+// quoted4 says whether the packet at l4 is an ICMP error about one to a server
+// that has its answers or its packets pass here in a way of their own.
+static __always_inline int quoted4(struct __sk_buff *skb, int l4)
+{
+	__u8 type;
+	struct ipv4 h;
+	if (bpf_skb_load_bytes(skb, l4, &type, sizeof(type)) || (type != 3 && type != 11 && type != 12))
+		return 0;
+	if (bpf_skb_load_bytes(skb, l4 + 8, &h, sizeof(h)))
+		return 0;
+	struct address dst = mapped(h.dst);
+	return server_class(&dst, 0, 0);
+}
+
 // ipv4_slot returns the slot of the IPv4 packet at l3, or NOT_OURS. Unless want
 // is set any slot will do.
 static __always_inline int ipv4_slot(struct __sk_buff *skb, int l3, int want)
@@ -132,18 +188,18 @@ static __always_inline int ipv4_slot(struct __sk_buff *skb, int l3, int want)
 	struct ipv4 h;
 	if (bpf_skb_load_bytes(skb, l3, &h, sizeof(h)))
 		return NOT_OURS;
-	struct address dst = mapped(h.dst);
+	struct address src = mapped(h.src), dst = mapped(h.dst);
+	int l4 = l3 + (h.version_ihl & 15) * 4;
 	int class = class_of(&dst);
-	if (!class)
-		return NOT_OURS;
-	if (!want)
+	if (class && !want)
 		return 0;
-	struct address src = mapped(h.src);
 	if (h.fragment & bpf_htons(0x3fff))
-		return spread(&src, &dst, h.id);
-	if (h.protocol != TCP && h.protocol != UDP)
+		return fragment_slot(class, &src, &dst, h.id);
+	if (h.protocol == TCP || h.protocol == UDP)
+		return flow_slot(skb, l4, h.protocol, class, &src, &dst);
+	if (class || (h.protocol == ICMP && quoted4(skb, l4)))
 		return spread(&src, &dst, 0);
-	return flow_slot(skb, l3 + (h.version_ihl & 15) * 4, h.protocol, class, &src, &dst);
+	return NOT_OURS;
 }
 
 struct ipv6 {
@@ -176,6 +232,18 @@ static __always_inline int solicited(struct __sk_buff *skb, int l4)
 	return class_of(&h.target) ? 0 : NOT_OURS;
 }
 
+// quoted6 is quoted4 for ICMPv6.
+static __always_inline int quoted6(struct __sk_buff *skb, int l4)
+{
+	__u8 type;
+	struct ipv6 h;
+	if (bpf_skb_load_bytes(skb, l4, &type, sizeof(type)) || type < 1 || type > 4)
+		return 0;
+	if (bpf_skb_load_bytes(skb, l4 + 8, &h, sizeof(h)))
+		return 0;
+	return server_class(&h.dst, 0, 0);
+}
+
 // ipv6_slot is ipv4_slot for IPv6.
 static __always_inline int ipv6_slot(struct __sk_buff *skb, int l3, int want)
 {
@@ -184,9 +252,11 @@ static __always_inline int ipv6_slot(struct __sk_buff *skb, int l3, int want)
 		return NOT_OURS;
 	int l4 = l3 + sizeof(h);
 	int class = class_of(&h.dst);
-	if (!class || skb->pkt_type != PACKET_HOST)
-		return h.next == ICMPV6 ? solicited(skb, l4) : NOT_OURS;
-	if (!want)
+	if (h.next == ICMPV6 && (!class || skb->pkt_type != PACKET_HOST) && solicited(skb, l4) == 0)
+		return 0;
+	if (skb->pkt_type != PACKET_HOST)
+		return NOT_OURS;
+	if (class && !want)
 		return 0;
 	__u8 next = h.next;
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
@@ -198,11 +268,13 @@ static __always_inline int ipv6_slot(struct __sk_buff *skb, int l3, int want)
 		if (bpf_skb_load_bytes(skb, l4, &e, sizeof(e)))
 			break;
 		if (next == FRAGMENT)
-			return spread(&h.src, &h.dst, e.id);
+			return fragment_slot(class, &h.src, &h.dst, e.id);
 		next = e.next;
 		l4 += (e.length + 1) * 8;
 	}
-	return spread(&h.src, &h.dst, 0);
+	if (class || (next == ICMPV6 && quoted6(skb, l4)))
+		return spread(&h.src, &h.dst, 0);
+	return NOT_OURS;
 }
 
 // arp_slot returns 0 if the target of the ARP packet at l3 is ours.

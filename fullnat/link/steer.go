@@ -4,18 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
-	"slices"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
-)
-
-// What an address is to us, as in steer.c.
-const (
-	classVIP   = uint32(1)
-	classLocal = uint32(2)
 )
 
 // steering decides which frames reach a socket, and which worker's: by the
@@ -25,12 +17,13 @@ type steering struct {
 	workers int
 	program steerObjects // loaded unless reason is set
 	reason  error        // why there is no eBPF
-	ours    map[netip.Prefix]uint32
+	ours    map[steerPrefix]uint32
+	servers map[steerEndpoint]uint32
 	classic []bpf.RawInstruction // nil: let nothing through
 }
 
 func newSteering(workers int) *steering {
-	s := &steering{workers: workers, ours: map[netip.Prefix]uint32{}}
+	s := &steering{workers: workers}
 	s.reason = s.load()
 	return s
 }
@@ -63,47 +56,45 @@ func (s *steering) String() string {
 	return fmt.Sprintf("kernel flow hash, workers pass frames on to each other; eBPF: %v", s.reason)
 }
 
-// set makes these addresses ours: the whole set. Sockets need attach again if
-// it says so. Addresses come before others go, so that an address that is
-// listed before and after is ours all the time.
-func (s *steering) set(vips, locals []netip.Prefix) (again bool, err error) {
-	ours := make(map[netip.Prefix]uint32)
-	for _, p := range vips {
-		ours[p.Masked()] = classVIP
-	}
-	for _, p := range locals {
-		ours[p.Masked()] = classLocal
-	}
+// set makes o what is ours: all of it. Sockets need attach again if it says so.
+// What is new comes before anything else goes, so that an address that is listed
+// before and after is ours all the time.
+func (s *steering) set(o Ours) (again bool, err error) {
 	if s.reason != nil {
-		sorted := slices.SortedFunc(maps.Keys(ours), netip.Prefix.Compare)
-		s.classic, err = classicFilter(sorted)
+		s.classic, err = classicFilter(o)
 		return true, err
 	}
-	for p, class := range ours {
-		if err := s.program.Ours.Put(keyOf(p), class); err != nil {
-			return false, fmt.Errorf("%v: %w", p, err)
-		}
-		s.ours[p] = class
+	if s.ours, err = replace(s.program.Ours, s.ours, o.addresses()); err != nil {
+		return false, err
 	}
-	for p := range s.ours {
-		if _, keep := ours[p]; keep {
-			continue
-		}
-		if err := s.program.Ours.Delete(keyOf(p)); err != nil && err != ebpf.ErrKeyNotExist {
-			return false, fmt.Errorf("%v: %w", p, err)
-		}
-		delete(s.ours, p)
-	}
-	return false, nil
+	s.servers, err = replace(s.program.Servers, s.servers, o.servers())
+	return false, err
 }
 
-// keyOf returns a prefix as the programs look it up: IPv4 as ::ffff:a.b.c.d.
-func keyOf(p netip.Prefix) steerPrefix {
-	bits := p.Bits()
-	if p.Addr().Is4() {
-		bits += 96
+// replace makes the entries of m, which are old, those of new. It returns those
+// that are there afterwards.
+func replace[K comparable](m *ebpf.Map, old, new map[K]uint32) (map[K]uint32, error) {
+	now := make(map[K]uint32, len(new))
+	maps.Copy(now, old)
+	for k, class := range new {
+		if c, same := now[k]; same && c == class {
+			continue
+		}
+		if err := m.Put(k, class); err != nil {
+			return now, fmt.Errorf("%+v: %w", k, err)
+		}
+		now[k] = class
 	}
-	return steerPrefix{Bits: uint32(bits), Address: p.Addr().As16()}
+	for k := range old {
+		if _, keep := new[k]; keep {
+			continue
+		}
+		if err := m.Delete(k); err != nil && err != ebpf.ErrKeyNotExist {
+			return now, fmt.Errorf("%+v: %w", k, err)
+		}
+		delete(now, k)
+	}
+	return now, nil
 }
 
 // attach puts a socket under the steering's filter.

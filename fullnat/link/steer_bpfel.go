@@ -13,6 +13,18 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type steerEndpoint struct {
+	_       structs.HostLayout
+	Address struct {
+		_  structs.HostLayout
+		Hi uint64
+		Lo uint64
+	}
+	Port     uint16
+	Protocol uint8
+	Zero     [5]uint8
+}
+
 type steerPrefix struct {
 	_       structs.HostLayout
 	Bits    uint32
@@ -24,6 +36,7 @@ type steerPrefix struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	steerMapOurs    = "ours"
+	steerMapServers = "servers"
 	steerProgFanout = "fanout"
 	steerProgFilter = "filter"
 	steerVarWorkers = "workers"
@@ -79,7 +92,8 @@ type steerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type steerMapSpecs struct {
-	Ours *ebpf.MapSpec `ebpf:"ours"`
+	Ours    *ebpf.MapSpec `ebpf:"ours"`
+	Servers *ebpf.MapSpec `ebpf:"servers"`
 }
 
 // steerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -109,12 +123,14 @@ func (o *steerObjects) Close() error {
 //
 // It can be passed to loadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type steerMaps struct {
-	Ours *ebpf.Map `ebpf:"ours"`
+	Ours    *ebpf.Map `ebpf:"ours"`
+	Servers *ebpf.Map `ebpf:"servers"`
 }
 
 func (m *steerMaps) Close() error {
 	return _SteerClose(
 		m.Ours,
+		m.Servers,
 	)
 }
 

@@ -24,7 +24,7 @@ func loadedSteering(t testing.TB) *steering {
 		t.Fatal(s.reason)
 	}
 	t.Cleanup(func() { s.close() })
-	if _, err := s.set(testVIPs, testLocals); err != nil {
+	if _, err := s.set(testOurs); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -33,6 +33,11 @@ func loadedSteering(t testing.TB) *steering {
 var (
 	testVIPs   = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:1::/64")}
 	testLocals = []netip.Prefix{netip.MustParsePrefix("10.9.0.0/28"), netip.MustParsePrefix("2001:db8:2::/124")}
+	testGated  = []Endpoint{{6, netip.MustParseAddrPort("10.0.0.21:8080")}, {17, netip.MustParseAddrPort("10.0.0.21:53")}, {6, netip.MustParseAddrPort("[2001:db8:3::21]:8080")}}
+	testOurs   = Ours{
+		VIPs: testVIPs, Locals: testLocals, Gated: testGated,
+		Tunnelled: []netip.Addr{netip.MustParseAddr("10.0.0.31"), netip.MustParseAddr("2001:db8:3::31")},
+	}
 )
 
 // takes says whether the filter lets a frame in. The kernel's test run cuts off
@@ -125,6 +130,13 @@ func TestSteerBySlot(t *testing.T) {
 		if got, want := worker(t, s, out.frame()), int(localPort&255)*testWorkers/256; got != want {
 			t.Fatalf("%+v: worker %d, want %d", out, got, want)
 		}
+		gated := sketch{src: "10.0.0.21", dst: client.String(), protocol: 6, srcPort: 8080, dstPort: port, extensions: extensions}
+		if client.Is6() {
+			gated.src = "2001:db8:3::21"
+		}
+		if got, want := worker(t, s, gated.frame()), slotOf(6, client, port)*testWorkers/256; got != want {
+			t.Fatalf("%+v: worker %d, want %d", gated, got, want)
+		}
 	}
 }
 
@@ -134,6 +146,8 @@ func TestFragmentsMeet(t *testing.T) {
 		{src: "198.51.100.7", dst: "203.0.113.80", protocol: 17},
 		{src: "2001:db8::7", dst: "2001:db8:1::80", protocol: 17},
 		{src: "2001:db8::7", dst: "2001:db8:2::1", protocol: 17, extensions: 2},
+		{src: "10.0.0.21", dst: "198.51.100.7", protocol: 17},
+		{src: "2001:db8:3::21", dst: "2001:db8::7", protocol: 17},
 	} {
 		seen := map[int]bool{}
 		for id := range byte(50) {
@@ -168,6 +182,17 @@ func TestFilter(t *testing.T) {
 		copy(b[62:], netip.MustParseAddr(target).AsSlice())
 		return b
 	}
+	// quoting is an ICMP error about a packet to dst.
+	quoting := func(kind byte, src, to, dst string) []byte {
+		outer, inner := sketch{src: src, dst: to, protocol: 1}, sketch{src: to, dst: dst, protocol: 4}
+		l4 := 14 + 20
+		if netip.MustParseAddr(src).Is6() {
+			outer.protocol, inner.protocol, l4 = 58, 41, 14+40
+		}
+		b := outer.frame()[:l4]
+		b = append(b, kind, 0, 0, 0, 0, 0, 0, 0)
+		return append(b, inner.frame()[14:]...)
+	}
 	tagged := sketch{src: "198.51.100.7", dst: "203.0.113.80", protocol: 6}.frame()
 	tagged[12], tagged[13] = 0x81, 0x00
 
@@ -193,6 +218,22 @@ func TestFilter(t *testing.T) {
 		{"advertisement of a VIP", discovery(136, "2001:db8:1::80"), true},
 		{"solicitation of a neighbour", discovery(135, "2001:db8:5::80"), false},
 		{"router advertisement", discovery(134, "2001:db8:1::80"), false},
+		{"a gated server's answer", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 6, srcPort: 8080, dstPort: 4711}.frame(), true},
+		{"over IPv6", sketch{src: "2001:db8:3::21", dst: "2001:db8::7", protocol: 6, srcPort: 8080, dstPort: 4711, extensions: 1}.frame(), true},
+		{"to another host's MAC address", sketch{dstMAC: 2, src: "10.0.0.21", dst: "198.51.100.7", protocol: 6, srcPort: 8080}.frame(), false},
+		{"from another port of its own", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 6, srcPort: 4711, dstPort: 8080}.frame(), false},
+		{"by another protocol", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 17, srcPort: 8080}.frame(), false},
+		{"from another server", sketch{src: "10.0.0.22", dst: "198.51.100.7", protocol: 6, srcPort: 8080}.frame(), false},
+		{"a gated server's fragment", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 17, fragment: 0x00b9}.frame(), true},
+		{"another's fragment", sketch{src: "10.0.0.31", dst: "198.51.100.7", protocol: 17, fragment: 0x00b9}.frame(), false},
+		{"a gated server's ping", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 1}.frame(), false},
+		{"an error about a packet to a gated server", quoting(3, "10.0.0.1", "198.51.100.7", "10.0.0.21"), true},
+		{"an error about a packet in a tunnel", quoting(11, "10.0.0.1", "192.0.2.1", "10.0.0.31"), true},
+		{"over IPv6", quoting(2, "2001:db8:3::1", "2001:db8:5::1", "2001:db8:3::31"), true},
+		{"an error about another packet", quoting(3, "10.0.0.1", "192.0.2.1", "10.0.0.32"), false},
+		{"over IPv6", quoting(2, "2001:db8:3::1", "2001:db8:5::1", "2001:db8:3::32"), false},
+		{"a ping that looks like one", quoting(8, "10.0.0.1", "192.0.2.1", "10.0.0.31"), false},
+		{"cut off in the quote", quoting(3, "10.0.0.1", "192.0.2.1", "10.0.0.31")[:60], false},
 		{"cut off in the IP header", sketch{src: "198.51.100.7", dst: "203.0.113.80"}.frame()[:30], false},
 	}
 	for _, tt := range tests {
@@ -207,7 +248,7 @@ func TestSteeringSet(t *testing.T) {
 	frame := func(dst string) []byte { return sketch{src: "192.0.2.1", dst: dst, protocol: 6}.frame() }
 	set := func(vips, locals string) {
 		t.Helper()
-		if _, err := s.set([]netip.Prefix{netip.MustParsePrefix(vips)}, []netip.Prefix{netip.MustParsePrefix(locals)}); err != nil {
+		if _, err := s.set(Ours{VIPs: []netip.Prefix{netip.MustParsePrefix(vips)}, Locals: []netip.Prefix{netip.MustParsePrefix(locals)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -217,7 +258,14 @@ func TestSteeringSet(t *testing.T) {
 			t.Errorf("%s: let in: %v, want %v", dst, got, want)
 		}
 	}
+	gated := sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 6, srcPort: 8080}.frame()
+	if !takes(t, s, gated) {
+		t.Error("a gated server's answer is not let in")
+	}
 	set("203.0.113.80/32", "10.9.0.0/28")
+	if takes(t, s, gated) {
+		t.Error("the answer of a server that is gated no longer is let in")
+	}
 	check("203.0.113.80", true)
 	check("203.0.113.81", false)
 	check("10.9.0.1", true)

@@ -40,7 +40,7 @@ func (p *Packet) parseICMP(b []byte) Fault {
 	switch (*ICMPHeader)(b).Type() {
 	case icmpUnreachable, icmpTimeExceeded, icmpParameter:
 		p.Kind = Error
-		return p.parseQuote4()
+		return p.parseQuote()
 	case icmpEcho:
 		p.Kind = Echo
 	default:
@@ -58,7 +58,7 @@ func (p *Packet) parseICMPv6(b []byte) Fault {
 	switch (*ICMPHeader)(b).Type() {
 	case icmp6Unreachable, icmp6PacketTooBig, icmp6TimeExceeded, icmp6Parameter:
 		p.Kind = Error
-		return p.parseQuote6()
+		return p.parseQuote()
 	case icmp6Echo:
 		p.Kind = Echo
 	case icmp6Solicitation, icmp6Advertisement:

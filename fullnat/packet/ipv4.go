@@ -52,3 +52,10 @@ func (h *IPv4Header) setTTL(ttl uint8) {
 	h.setChecksum(update(h.checksum(), d))
 	h[8] = ttl
 }
+
+// mayCut lets routers cut a packet that was made not to be cut.
+func (h *IPv4Header) mayCut(id uint16) {
+	binary.BigEndian.PutUint32(h[4:8], uint32(id)<<16)
+	h.setChecksum(0)
+	h.setChecksum(h.sum().checksum())
+}

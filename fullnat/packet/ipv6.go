@@ -13,6 +13,9 @@ func (h *IPv6Header) HopLimit() uint8   { return h[7] }
 func (h *IPv6Header) Src() Addr         { return Addr(h[8:24]) }
 func (h *IPv6Header) Dst() Addr         { return Addr(h[24:40]) }
 
+// TrafficClass is what TOS is in IPv4.
+func (h *IPv6Header) TrafficClass() uint8 { return h[0]<<4 | h[1]>>4 }
+
 func (h *IPv6Header) version() uint8  { return h[0] >> 4 }
 func (h *IPv6Header) payloadLen() int { return int(binary.BigEndian.Uint16(h[4:6])) }
 

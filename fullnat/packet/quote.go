@@ -6,13 +6,20 @@ import "encoding/binary"
 // (RFC 792): the ports, and for TCP the sequence number.
 const minQuote = 8
 
-// parseQuote4 reads the packet that an ICMP error quotes. Its length is not
+// parseQuote reads the packet that an ICMP error quotes. Its length is not
 // checked, for it is cut off, nor its checksum, for its TTL may have been
 // changed by a router that did not care.
-func (p *Packet) parseQuote4() Fault {
+func (p *Packet) parseQuote() Fault {
 	p.Inner = Inner{L3: p.Payload}
-	in := &p.Inner
-	b := p.Frame[in.L3:]
+	if p.V6 {
+		return p.Inner.parse6(p.Frame)
+	}
+	return p.Inner.parse4(p.Frame)
+}
+
+// parse4 reads the IPv4 packet at in.L3 of a frame.
+func (in *Inner) parse4(frame []byte) Fault {
+	b := frame[in.L3:]
 	if len(b) < ipv4Len {
 		return BadQuote
 	}
@@ -23,13 +30,12 @@ func (p *Packet) parseQuote4() Fault {
 	in.Tuple = Tuple{Src: h.Src(), Dst: h.Dst(), Protocol: h.Protocol()}
 	in.L4 = in.L3 + h.len()
 	in.Fragment = h.fragment()&0x1fff != 0
-	return p.parseQuotedL4()
+	return in.parseL4(frame)
 }
 
-func (p *Packet) parseQuote6() Fault {
-	p.Inner = Inner{L3: p.Payload}
-	in := &p.Inner
-	b := p.Frame[in.L3:]
+// parse6 reads the IPv6 packet at in.L3 of a frame.
+func (in *Inner) parse6(frame []byte) Fault {
+	b := frame[in.L3:]
 	if len(b) < ipv6Len {
 		return BadQuote
 	}
@@ -45,12 +51,11 @@ func (p *Packet) parseQuote6() Fault {
 	in.Tuple = Tuple{Src: h.Src(), Dst: h.Dst(), Protocol: c.protocol}
 	in.L4 = in.L3 + ipv6Len + c.len
 	in.Fragment = c.frag >= 0 && fragmentOffset((*[minExtension]byte)(b[c.frag:])) > 0
-	return p.parseQuotedL4()
+	return in.parseL4(frame)
 }
 
-func (p *Packet) parseQuotedL4() Fault {
-	in := &p.Inner
-	if in.L4 > len(p.Frame) {
+func (in *Inner) parseL4(frame []byte) Fault {
+	if in.L4 > len(frame) {
 		return BadQuote
 	}
 	if in.Fragment {
@@ -58,34 +63,32 @@ func (p *Packet) parseQuotedL4() Fault {
 	}
 	switch in.Tuple.Protocol {
 	case TCP:
-		return p.parseQuotedPorts(16)
+		return in.parsePorts(frame, 16)
 	case UDP:
-		return p.parseQuotedPorts(6)
+		return in.parsePorts(frame, 6)
 	case ICMPv6:
-		if p.V6 {
-			p.coverQuoted(2)
+		if !in.Tuple.Src.Is4() {
+			in.cover(frame, 2)
 		}
 	}
 	return None // no flow of ours: less may be shown of it
 }
 
-func (p *Packet) parseQuotedPorts(checksum int) Fault {
-	in := &p.Inner
-	if len(p.Frame)-in.L4 < minQuote {
+func (in *Inner) parsePorts(frame []byte, checksum int) Fault {
+	if len(frame)-in.L4 < minQuote {
 		return BadQuote
 	}
-	b := (*[minQuote]byte)(p.Frame[in.L4:])
+	b := (*[minQuote]byte)(frame[in.L4:])
 	in.ports = true
 	in.Tuple.SrcPort = binary.BigEndian.Uint16(b[0:2])
 	in.Tuple.DstPort = binary.BigEndian.Uint16(b[2:4])
-	p.coverQuoted(checksum)
+	in.cover(frame, checksum)
 	return None
 }
 
-// coverQuoted notes where the quoted L4 checksum stands, if the quote reaches
-// so far.
-func (p *Packet) coverQuoted(checksum int) {
-	if at := p.Inner.L4 + checksum; at+2 <= len(p.Frame) {
-		p.Inner.check = at
+// cover notes where the quoted L4 checksum stands, if the quote reaches so far.
+func (in *Inner) cover(frame []byte, checksum int) {
+	if at := in.L4 + checksum; at+2 <= len(frame) {
+		in.check = at
 	}
 }

@@ -114,6 +114,12 @@ func (m *message) decodeL4(b []byte, n int) error {
 	case icmp:
 		return m.decodeICMP(b, n)
 	}
+	if m.protocol == protoIPv4 || m.protocol == protoIPv6 {
+		if m.decodeWithin(b, m.protocol) {
+			m.word, m.cut = "ipip", -1
+			return nil
+		}
+	}
 	m.word, m.payload = "ip", b
 	if m.more {
 		m.word = "frag"
@@ -160,7 +166,37 @@ func (m *message) decodeUDP(b []byte, n int) error {
 	}
 	m.decodePayload(b, 8, min(n-8, total))
 	m.judge(b, 8, total, 6)
+	if m.dst.Port() == portGUE && len(b) > 12 && !m.more {
+		m.decodeGUE(b[8:])
+	}
 	return nil
+}
+
+// decodeGUE reads what stands in a UDP datagram, if it is a packet.
+func (m *message) decodeGUE(b []byte) {
+	switch {
+	case b[0]>>6 == 1 && m.decodeWithin(b, map[byte]int{4: protoIPv4, 6: protoIPv6}[b[0]>>4]):
+		m.word, m.cut = "gue1", -1
+	case b[0] == 0 && b[2] == 0 && b[3] == 0 && m.decodeWithin(b[4:], int(b[1])):
+		m.word, m.cut = "gue0", -1
+	}
+}
+
+// decodeWithin reads a packet inside m. In a quote it may be cut off, and says so
+// itself.
+func (m *message) decodeWithin(b []byte, protocol int) bool {
+	in := &message{cut: -1}
+	err := errors.New("not IP")
+	switch protocol {
+	case protoIPv4:
+		err = in.decodeIPv4(b, true)
+	case protoIPv6:
+		err = in.decodeIPv6(b, true)
+	}
+	if err == nil {
+		m.inner = in
+	}
+	return err == nil
 }
 
 // decodePayload takes what is there of n bytes after the header, and where it

@@ -34,6 +34,14 @@ func (m *message) icmpType() (t [2]byte) {
 	return t
 }
 
+// within is the protocol number of m inside another packet.
+func (m *message) within() int {
+	if m.v6() {
+		return protoIPv6
+	}
+	return protoIPv4
+}
+
 func (m *message) v6() bool { return m.src.Addr().Is6() }
 
 // payloadOffset is where the payload begins in the pattern.
@@ -168,6 +176,18 @@ func (m *message) encodeL4() []byte {
 		b = make([]byte, 8)
 		be.PutUint16(b, m.src.Port())
 		be.PutUint16(b[2:], m.dst.Port())
+		be.PutUint16(b[4:], uint16(8+len(payload)))
+		field = 6
+	case "ipip":
+		return m.inner.encodeIP()
+	case "gue0", "gue1":
+		b = make([]byte, 8)
+		be.PutUint16(b, m.src.Port())
+		be.PutUint16(b[2:], m.dst.Port())
+		payload = m.inner.encodeIP()
+		if m.word == "gue0" {
+			payload = append([]byte{0, byte(m.inner.within()), 0, 0}, payload...)
+		}
 		be.PutUint16(b[4:], uint16(8+len(payload)))
 		field = 6
 	case "icmp":

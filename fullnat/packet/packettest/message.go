@@ -9,14 +9,19 @@ import (
 // Protocol numbers.
 const (
 	protoICMP   = 1
+	protoIPv4   = 4
 	protoTCP    = 6
 	protoUDP    = 17
+	protoIPv6   = 41
 	protoICMPv6 = 58
 )
 
+// portGUE is where generic UDP encapsulation is told from other UDP.
+const portGUE = 6080
+
 // message is what a line says. The words are those of the package doc.
 type message struct {
-	word           string // tcp udp icmp frag ip arp nd
+	word           string // tcp udp icmp ipip gue0 gue1 frag ip arp nd
 	protocol       int
 	src, dst       netip.AddrPort // port 0 where the word has none
 	ethSrc, ethDst [6]byte

@@ -26,11 +26,11 @@ func (m *message) String() string {
 	switch m.word {
 	case "tcp":
 		say("%v > %v %s", m.src, m.dst, flagString(m.flags))
-	case "udp":
+	case "udp", "gue0", "gue1":
 		say("%v > %v", m.src, m.dst)
 	case "icmp":
 		say("%v > %v %s", m.src.Addr(), m.dst.Addr(), m.what)
-	case "frag", "ip":
+	case "frag", "ip", "ipip":
 		say("%v > %v", m.src.Addr(), m.dst.Addr())
 	case "arp", "nd":
 		if m.what == "who-has" {
@@ -68,7 +68,7 @@ func (m *message) String() string {
 	mark("solicited", m.solicited)
 	mark("override", m.override)
 	switch off := m.payloadOffset(); {
-	case len(m.payload) == 0:
+	case len(m.payload) == 0, m.inner != nil:
 	case bytes.Equal(m.payload, pattern(off, len(m.payload))):
 		say("len %d", len(m.payload))
 	default:

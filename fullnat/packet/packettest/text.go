@@ -102,15 +102,16 @@ func parse(line string) (*message, error) {
 func (t *tokens) message() *message {
 	m := &message{word: t.next(), ethSrc: stationA, ethDst: stationB, ttl: 64, cut: -1}
 	switch m.word {
-	case "tcp", "udp":
+	case "tcp", "udp", "gue0", "gue1":
 		m.src = t.addrPort()
 		t.expect(">")
 		m.dst = t.addrPort()
-		m.protocol = map[string]int{"tcp": protoTCP, "udp": protoUDP}[m.word]
+		m.protocol = protoUDP
 		if m.word == "tcp" {
+			m.protocol = protoTCP
 			m.flags = t.flags()
 		}
-	case "icmp", "frag", "ip":
+	case "icmp", "frag", "ip", "ipip":
 		m.src = t.addr()
 		t.expect(">")
 		m.dst = t.addr()
@@ -237,6 +238,9 @@ func (t *tokens) field(m *message, word string) {
 		option(append([]byte{byte(k), byte(2 + len(b))}, b...)...)
 	case "(":
 		m.inner = t.message()
+		if m.word == "ipip" {
+			m.protocol = m.inner.within()
+		}
 	default:
 		t.fail(fmt.Errorf("%q means nothing", word))
 	}
