@@ -24,7 +24,7 @@ func Build(specs []Spec, prev *Table) (*Table, error) {
 	t := new(Table)
 	var errs []error
 	for i := range specs {
-		s, err := build(&specs[i], old[identify(specs[i].Protocol, specs[i].VIP)])
+		s, err := build(&specs[i], old[specs[i].first()])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("service %q: %w", specs[i].Name, err))
 			continue
@@ -34,24 +34,23 @@ func Build(specs []Spec, prev *Table) (*Table, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	t.index = newIndex(t.Services)
-	t.vips = vips(t.Services)
-	return t, nil
+	return t.indexed(), nil
 }
 
-// An identity is what a service is the same by.
-type identity struct {
-	vip      netip.AddrPort
-	protocol uint8
-}
+// An identity is what a service is the same by: what it listens at first.
+type identity = Listener
 
-func identify(protocol uint8, vip netip.AddrPort) identity { return identity{unmap(vip), protocol} }
+func (s *Spec) first() identity { return identity{unmap(s.VIP), s.Last, s.Protocol} }
+
+func (s *Service) first() identity {
+	return identity{netip.AddrPortFrom(s.VIP.Netip(), s.Port), s.Last, s.Protocol}
+}
 
 func identities(t *Table) map[identity]*Service {
 	known := make(map[identity]*Service)
 	if t != nil {
 		for _, s := range t.Services {
-			known[identify(s.Protocol, netip.AddrPortFrom(s.VIP.Netip(), s.Port))] = s
+			known[s.first()] = s
 		}
 	}
 	return known
@@ -61,11 +60,42 @@ func identities(t *Table) map[identity]*Service {
 func (t *Table) add(s *Service) {
 	s.ID = uint32(len(t.Services))
 	t.Services = append(t.Services, s)
-	for _, v := range s.all() {
-		v.Ordinal = uint32(len(t.Servers))
-		t.Servers = append(t.Servers, v)
+	for _, v := range s.listening() {
+		v.ID = s.ID
+		for _, r := range v.all() {
+			r.Ordinal = uint32(len(t.Servers))
+			t.Servers = append(t.Servers, r)
+		}
 	}
 }
+
+// indexed makes it possible to find the services that were added.
+func (t *Table) indexed() *Table {
+	singles, runs := 0, 0
+	for _, s := range t.Services {
+		for _, v := range s.listening() {
+			if v.Last == 0 {
+				singles++
+			} else {
+				runs++
+			}
+		}
+	}
+	t.index, t.ranges = newIndex[*Service](2*singles+runs), newIndex[spans](runs)
+	for _, s := range t.Services {
+		for _, v := range s.listening() {
+			t.list(v)
+			a := v.VIP.Netip()
+			t.vips = append(t.vips, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	slices.SortFunc(t.vips, netip.Prefix.Compare)
+	t.vips = slices.Compact(t.vips)
+	return t
+}
+
+// listening is the service at each of its listeners.
+func (s *Service) listening() []*Service { return append([]*Service{s}, s.Beside...) }
 
 // all lists the servers, the sorry server last.
 func (s *Service) all() []*Server {
@@ -81,6 +111,7 @@ func build(spec *Spec, old *Service) (*Service, error) {
 		Name:     spec.Name,
 		VIP:      packet.AddrFrom(spec.VIP.Addr()),
 		Port:     spec.VIP.Port(),
+		Last:     spec.Last,
 		Protocol: spec.Protocol,
 		Mode:     spec.Mode,
 		Timeouts: spec.Timeouts.withDefaults(),
@@ -96,7 +127,35 @@ func build(spec *Spec, old *Service) (*Service, error) {
 	}
 	s.inheritLoads(old)
 	s.Members = s.members(spec.Flags)
-	return s, s.schedule(spec.Scheduler, spec.Flags, old)
+	if err := s.schedule(spec.Scheduler, spec.Flags, old); err != nil {
+		return nil, err
+	}
+	for _, l := range spec.Beside {
+		s.Beside = append(s.Beside, s.at(l))
+	}
+	return s, nil
+}
+
+// at returns the service as it is at another of its listeners.
+func (s *Service) at(l Listener) *Service {
+	o := *s
+	o.VIP, o.Port, o.Last, o.Protocol = packet.AddrFrom(l.VIP.Addr()), l.VIP.Port(), l.Last, l.Protocol
+	o.Servers, o.Members, o.Beside = nil, nil, nil
+	here := make(map[*Server]*Server)
+	for _, v := range s.all() {
+		c := *v
+		c.Service, c.Beside = &o, nil
+		here[v] = &c
+		v.Beside = append(v.Beside, &c)
+	}
+	for _, v := range s.Servers {
+		o.Servers = append(o.Servers, here[v])
+	}
+	for _, v := range s.Members {
+		o.Members = append(o.Members, here[v])
+	}
+	o.Sorry = here[s.Sorry]
+	return &o
 }
 
 func (s *Service) server(spec ServerSpec) *Server {
@@ -184,14 +243,4 @@ func (s *Service) schedule(name string, flags []string, old *Service) (err error
 
 func (r *recipe) equal(o *recipe) bool {
 	return r.name == o.name && slices.Equal(r.flags, o.flags) && slices.Equal(r.members, o.members)
-}
-
-// vips lists the addresses of the services, each once and sorted.
-func vips(services []*Service) (all []netip.Prefix) {
-	for _, s := range services {
-		a := s.VIP.Netip()
-		all = append(all, netip.PrefixFrom(a, a.BitLen()))
-	}
-	slices.SortFunc(all, netip.Prefix.Compare)
-	return slices.Compact(all)
 }

@@ -253,6 +253,20 @@ func TestBuildRefuses(t *testing.T) {
 			`service "web": server [2001:db8::1]:80: is not of the vip's address family, which mode fullnat cannot change`},
 		{edit(web+" 10.3.0.12:8080=1", func(s *Spec) { s.Mode = DR }),
 			`service "web": server 10.3.0.12:8080: port differs from the vip's, which mode dr cannot change`},
+		{[]Spec{spec(t, "run tcp 203.0.113.10:8000-8999 rr"), spec(t, "over tcp 203.0.113.10:8999-9000 rr")},
+			`service "over": vip 203.0.113.10:8999-9000/tcp: overlaps 203.0.113.10:8000-8999/tcp of service "run"`},
+		{[]Spec{spec(t, "any tcp 203.0.113.10:0-65535 rr"), spec(t, "web tcp 203.0.113.10:80 rr +tcp/203.0.113.10:0-65535")},
+			`service "web": vip 203.0.113.10:0/tcp: overlaps 203.0.113.10:0/tcp of service "any"`},
+		{[]Spec{spec(t, web+" +tcp/203.0.113.10:80")}, `service "web": vip 203.0.113.10:80/tcp: belongs to service "web"`},
+		{[]Spec{spec(t, "run tcp 203.0.113.10:9-8 rr")}, `service "run": vip 203.0.113.10:9: its ports end at 8`},
+		{[]Spec{spec(t, web+" 10.3.0.12:0=1")}, `service "web": server 10.3.0.12:0: port 0 is not between 1 and 65535`},
+		{edit(web+" +tcp/203.0.113.10:443", func(s *Spec) { s.Mode = DR }),
+			`service "web": server 10.3.0.11:80: port differs from the vip's, which mode dr cannot change`},
+		{edit(web, func(s *Spec) { s.Servers[0].Lower = 1 }), `service "web": server 10.3.0.11:80: lower threshold 1 is above the upper one, 0`},
+		{edit(web, func(s *Spec) { s.Persistence.Prefix4 = 33 }), `service "web": persistence for 0s with prefixes of 33 and 0 bits: impossible`},
+		{edit("dns udp 203.0.113.10:53 rr 10.3.0.11:53=1", func(s *Spec) { s.OnePacket = true }),
+			`service "dns": server 10.3.0.11:53: one packet scheduling: the answers of mode fullnat find their client by a session`},
+		{edit(web, func(s *Spec) { s.OnePacket, s.Mode = true, DR }), `service "web": tcp: only datagrams can be scheduled one by one`},
 		{edit("web tcp 203.0.113.10:80 wr 10.3.0.11:0=1 10.3.0.12:80=70000", func(s *Spec) { s.Mode = 7 }), strings.Join([]string{
 			`service "web": mode 7: unknown`,
 			`service "web": server 10.3.0.11:0: port 0 is not between 1 and 65535`,
@@ -263,6 +277,39 @@ func TestBuildRefuses(t *testing.T) {
 		if err == nil || err.Error() != tt.want || built != nil {
 			t.Errorf("got  %v\nwant %s", err, tt.want)
 		}
+	}
+}
+
+// What listens at several places is one service: one scheduler, one load for each
+// server, and the same again over a rebuild.
+func TestBeside(t *testing.T) {
+	const line = "shop tcp 203.0.113.10:80 rr 10.3.0.11:0=1 10.3.0.12:0=1 sorry=10.3.0.99:0 +tcp/203.0.113.10:443 +udp/203.0.113.11:5000-5009"
+	before := table(t, nil, "web tcp 203.0.113.9:80 rr 10.3.0.11:80=1", line)
+	shop := before.Services[1]
+	if len(before.Services) != 2 || len(shop.Beside) != 2 || len(before.Servers) != 1+3*3 {
+		t.Fatalf("%d services, %d beside, %d servers", len(before.Services), len(shop.Beside), len(before.Servers))
+	}
+	for i, v := range before.Servers {
+		if int(v.Ordinal) != i {
+			t.Errorf("server %s: ordinal %d at %d", v.Name, v.Ordinal, i)
+		}
+	}
+	for _, o := range shop.Beside {
+		if o.Scheduler != shop.Scheduler || o.Name != "shop" || o.ID != shop.ID || len(o.Members) != 2 || o.Sorry == shop.Sorry {
+			t.Errorf("%+v does not go with %+v", o, shop)
+		}
+		for i, v := range o.Servers {
+			if v.Service != o || v.Load != shop.Servers[i].Load || v == shop.Servers[i] || o.Members[i] != v {
+				t.Errorf("server %+v does not go with %+v", v, shop.Servers[i])
+			}
+		}
+	}
+	if got := shop.Servers[1].Beside; len(got) != 2 || got[0] != shop.Beside[0].Servers[1] || got[1] != shop.Beside[1].Servers[1] {
+		t.Errorf("beside the second server: %v", got)
+	}
+	after := table(t, before, line)
+	if after.Services[0].Beside[1].Servers[0].Load != shop.Servers[0].Load || after.Services[0].Scheduler != shop.Scheduler {
+		t.Error("a rebuild begins anew")
 	}
 }
 

@@ -15,23 +15,22 @@ import (
 func check(specs []Spec) error {
 	var errs []error
 	names := make(map[string]bool)
-	owners := make(map[identity]string)
+	var owners claims
 	for i := range specs {
 		s := &specs[i]
-		id := identify(s.Protocol, s.VIP)
-		owner, taken := owners[id]
 		switch {
 		case s.Name == "":
 			errs = append(errs, fmt.Errorf("service %d: name is empty", i+1))
 		case names[s.Name]:
 			errs = append(errs, fmt.Errorf("service %q: name is taken", s.Name))
-		case taken:
-			errs = append(errs, fmt.Errorf("service %q: vip %v/%s: belongs to service %q", s.Name, unmap(s.VIP), protocol(s.Protocol), owner))
+		default:
+			for _, l := range s.Listeners() {
+				if err := owners.claim(l, s.Name); err != nil {
+					errs = append(errs, fmt.Errorf("service %q: %w", s.Name, err))
+				}
+			}
 		}
 		names[s.Name] = true
-		if !taken {
-			owners[id] = s.Name
-		}
 		for _, err := range s.faults() {
 			errs = append(errs, fmt.Errorf("service %q: %w", s.Name, err))
 		}
@@ -42,9 +41,6 @@ func check(specs []Spec) error {
 // faults lists what is wrong with one service by itself.
 func (s *Spec) faults() (errs []error) {
 	say := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Protocol != packet.TCP && s.Protocol != packet.UDP {
-		say("%s: neither tcp nor udp", protocol(s.Protocol))
-	}
 	if !s.Mode.known() {
 		say("%v: unknown", s.Mode)
 	}
@@ -53,8 +49,13 @@ func (s *Spec) faults() (errs []error) {
 			say("%v: unknown", f)
 		}
 	}
-	if err := host(s.VIP); err != nil {
-		say("vip %v: %w", unmap(s.VIP), err)
+	for _, l := range s.Listeners() {
+		for _, err := range s.listens(l) {
+			errs = append(errs, err)
+		}
+	}
+	if p := s.Persistence; p.Timeout < 0 || p.Prefix4 < 0 || p.Prefix4 > 32 || p.Prefix6 < 0 || p.Prefix6 > 128 {
+		say("persistence for %v with prefixes of %d and %d bits: impossible", p.Timeout, p.Prefix4, p.Prefix6)
 	}
 	for _, d := range s.Timeouts.named() {
 		if d.Duration < 0 {
@@ -70,6 +71,9 @@ func (s *Spec) faults() (errs []error) {
 		if v.Mode != 0 && !v.Mode.known() {
 			say("server %v: %v: unknown", address, v.Mode)
 		}
+		if v.Lower > v.Upper {
+			say("server %v: lower threshold %d is above the upper one, %d", address, v.Lower, v.Upper)
+		}
 		if err := s.reaches(address, cmp.Or(v.Mode, s.Mode), seen); err != nil {
 			say("server %v: %w", address, err)
 		}
@@ -82,6 +86,30 @@ func (s *Spec) faults() (errs []error) {
 	return errs
 }
 
+// listens lists why the service cannot listen there.
+func (s *Spec) listens(l Listener) (errs []error) {
+	say := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if l.Protocol != packet.TCP && l.Protocol != packet.UDP {
+		say("%s: neither tcp nor udp", protocol(l.Protocol))
+	}
+	if s.OnePacket && l.Protocol != packet.UDP {
+		say("%s: only datagrams can be scheduled one by one", protocol(l.Protocol))
+	}
+	if err := host(l.VIP); err != nil {
+		say("vip %v: %w", unmap(l.VIP), err)
+	}
+	switch {
+	case l.Last == 0 && l.VIP.IsValid() && l.VIP.Port() == 0:
+		say("vip %v: %w", unmap(l.VIP), errNoPort)
+	case l.Last != 0 && l.Last < l.VIP.Port():
+		say("vip %v: its ports end at %d", unmap(l.VIP), l.Last)
+	}
+	return errs
+}
+
+// single says whether the service has one port alone.
+func (s *Spec) single() bool { return s.Last == 0 && len(s.Beside) == 0 }
+
 // reaches says why packets of the service cannot get to a server in a mode; seen
 // are the servers listed before.
 func (s *Spec) reaches(server netip.AddrPort, mode Mode, seen map[netip.AddrPort]bool) error {
@@ -92,20 +120,29 @@ func (s *Spec) reaches(server netip.AddrPort, mode Mode, seen map[netip.AddrPort
 		return errors.New("listed twice")
 	}
 	seen[server] = true
-	vip := unmap(s.VIP)
-	switch {
-	case !vip.IsValid(): // and said so
-	case server.Addr() == vip.Addr():
-		return errors.New("is the vip itself")
-	case server.Addr().Is4() != vip.Addr().Is4() && !mode.crossesFamilies():
-		return fmt.Errorf("is not of the vip's address family, which mode %v cannot change", mode)
-	case server.Port() != vip.Port() && !mode.mapsPorts():
-		return fmt.Errorf("port differs from the vip's, which mode %v cannot change", mode)
+	for _, l := range s.Listeners() {
+		vip := unmap(l.VIP)
+		switch {
+		case !vip.IsValid(): // and said so
+		case server.Addr() == vip.Addr():
+			return errors.New("is the vip itself")
+		case server.Addr().Is4() != vip.Addr().Is4() && !mode.crossesFamilies():
+			return fmt.Errorf("is not of the vip's address family, which mode %v cannot change", mode)
+		case server.Port() == 0 && s.single():
+			return errNoPort
+		case server.Port() != 0 && (server.Port() != vip.Port() || !s.single()) && !mode.mapsPorts():
+			return fmt.Errorf("port differs from the vip's, which mode %v cannot change", mode)
+		}
+	}
+	if s.OnePacket && mode == FULLNAT {
+		return errors.New("one packet scheduling: the answers of mode fullnat find their client by a session")
 	}
 	return nil
 }
 
-// host says why no single host listens on an address.
+var errNoPort = errors.New("port 0 is not between 1 and 65535")
+
+// host says why no single host has an address.
 func host(a netip.AddrPort) error {
 	switch {
 	case !a.IsValid(), a.Addr().IsUnspecified():
@@ -114,8 +151,6 @@ func host(a netip.AddrPort) error {
 		return errors.New("a multicast address")
 	case a.Addr().Zone() != "":
 		return errors.New("a zone does not travel on the wire")
-	case a.Port() == 0:
-		return errors.New("port 0 is not between 1 and 65535")
 	}
 	return nil
 }

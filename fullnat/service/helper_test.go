@@ -13,21 +13,24 @@ import (
 // spec reads a service from "web tcp 203.0.113.10:80 wrr 10.3.0.11:8080=3 …":
 // name, protocol, VIP, scheduler with its flags after commas, servers with their
 // weights. A server marked ! is down, one marked ~ is draining, and "sorry=" goes
-// before the sorry server.
+// before the sorry server. A VIP may have ports "8000-8999", and "+udp/" or
+// "+tcp/" goes before what the service listens at as well.
 func spec(t testing.TB, line string) Spec {
 	t.Helper()
 	words := strings.Fields(line)
 	scheduler := strings.Split(words[3], ",")
+	l := listener(t, words[1]+"/"+words[2])
 	s := Spec{
-		Name: words[0], Protocol: packet.TCP, VIP: netip.MustParseAddrPort(words[2]), Mode: FULLNAT,
+		Name: words[0], Protocol: l.Protocol, VIP: l.VIP, Last: l.Last, Mode: FULLNAT,
 		Scheduler: scheduler[0], Flags: scheduler[1:],
-	}
-	if words[1] == "udp" {
-		s.Protocol = packet.UDP
 	}
 	for _, word := range words[4:] {
 		if sorry, ok := strings.CutPrefix(word, "sorry="); ok {
 			s.Sorry = netip.MustParseAddrPort(sorry)
+			continue
+		}
+		if beside, ok := strings.CutPrefix(word, "+"); ok {
+			s.Beside = append(s.Beside, listener(t, beside))
 			continue
 		}
 		address, weight, _ := strings.Cut(strings.TrimLeft(word, "!~"), "=")
@@ -40,6 +43,26 @@ func spec(t testing.TB, line string) Spec {
 		})
 	}
 	return s
+}
+
+// listener reads "udp/203.0.113.10:8000-8999".
+func listener(t testing.TB, text string) Listener {
+	t.Helper()
+	protocol, at, _ := strings.Cut(text, "/")
+	l := Listener{Protocol: packet.TCP}
+	if protocol == "udp" {
+		l.Protocol = packet.UDP
+	}
+	at, last, ranged := strings.Cut(at, "-")
+	l.VIP = netip.MustParseAddrPort(at)
+	if ranged {
+		n, err := strconv.ParseUint(last, 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Last = uint16(n)
+	}
+	return l
 }
 
 // table builds from such lines.

@@ -7,19 +7,20 @@ import (
 	"fleetlb/fullnat/packet"
 )
 
-// An index finds services by destination: an open-addressed table, never more
+// An index finds something by destination: an open-addressed table, never more
 // than half full, whose keys stand in the slots. A Go map keyed by the same 20
 // bytes takes three times as long.
-type index struct {
-	slots []slot // a power of two of them, or none
+type index[T any] struct {
+	slots []slot[T] // a power of two of them, or none
 }
 
-type slot struct {
+type slot[T any] struct {
 	key
-	service *Service // nil: the key is a VIP alone
+	value T
 }
 
-// A key is a destination. Protocol and port are 0 in the key of a VIP alone.
+// A key is a destination. Protocol and port are 0 in the key of a VIP alone, and
+// the port in that of all its ranges.
 type key struct {
 	high, low uint64 // of the address
 	rest      uint64 // port and protocol, and bit 63 so that no key is zero
@@ -39,7 +40,7 @@ func (k key) hash() uint64 {
 	return high ^ low
 }
 
-func (x *index) find(k key) *slot {
+func (x *index[T]) find(k key) *slot[T] {
 	if len(x.slots) == 0 {
 		return nil
 	}
@@ -54,24 +55,20 @@ func (x *index) find(k key) *slot {
 	}
 }
 
-// newIndex holds the services and their VIPs.
-func newIndex(services []*Service) index {
-	if len(services) == 0 {
-		return index{}
+// newIndex has room for n keys.
+func newIndex[T any](n int) index[T] {
+	if n == 0 {
+		return index[T]{}
 	}
-	x := index{make([]slot, 1<<bits.Len(uint(4*len(services)-1)))}
-	for _, s := range services {
-		x.put(slot{keyOf(s.Protocol, s.VIP, s.Port), s})
-		x.put(slot{keyOf(0, s.VIP, 0), nil})
-	}
-	return x
+	return index[T]{make([]slot[T], 1<<bits.Len(uint(2*n-1)))}
 }
 
-func (x *index) put(s slot) {
+// put adds a key, or gives it another value.
+func (x *index[T]) put(k key, value T) {
 	mask := uint64(len(x.slots) - 1)
-	i := s.hash() & mask
-	for x.slots[i].key != (key{}) && x.slots[i].key != s.key {
+	i := k.hash() & mask
+	for x.slots[i].key != (key{}) && x.slots[i].key != k {
 		i = (i + 1) & mask
 	}
-	x.slots[i] = s
+	x.slots[i] = slot[T]{k, value}
 }

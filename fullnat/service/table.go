@@ -12,19 +12,25 @@ type Table struct {
 	Services []*Service // in the order of the specs
 	Servers  []*Server  // of all services, sorry servers too, by Ordinal
 
-	index index
-	vips  []netip.Prefix
+	index  index[*Service] // by VIP, protocol and port; nil: by VIP alone
+	ranges index[spans]    // by VIP and protocol
+	vips   []netip.Prefix
 }
 
-// A Service is one VIP, port and protocol. Nothing in it or below it changes,
-// but for what the scheduler and the loads keep inside.
+// A Service is one VIP, protocol and port, or run of ports. Nothing in it or
+// below it changes, but for what the scheduler and the loads keep inside.
+//
+// One that listens at other VIPs, protocols and ports too is one Service more
+// for each, with servers of its own: all share the scheduler, each server its
+// load with those of the same address, and persistence has one name for all.
 type Service struct {
-	Name     string
-	ID       uint32 // position in the table
-	VIP      packet.Addr
-	Port     uint16
-	Protocol uint8
-	Mode     Mode
+	Name       string
+	ID         uint32 // position in the table
+	VIP        packet.Addr
+	Port, Last uint16 // Last 0: Port alone; Port 0: any
+	Protocol   uint8
+	Mode       Mode
+	Beside     []*Service // the same at its other listeners; only the first one in the table has them
 
 	Scheduler schedule.Scheduler
 	Members   []*Server // what Scheduler picks from, by the position it returns
@@ -48,6 +54,7 @@ type Server struct {
 	Weight  int
 	State   State
 	Load    *schedule.Load
+	Beside  []*Server // the same behind the service's other listeners
 }
 
 // Eligible says whether the server may get new connections.
@@ -64,16 +71,35 @@ const (
 
 func (s State) String() string { return [...]string{"down", "up", "draining"}[s] }
 
-// Find returns the service of a destination, or nil.
+// Find returns the service of a destination, or nil: the one that has the port to
+// itself, or else the one of a range that holds it, or else the one of any port.
 func (t *Table) Find(protocol uint8, vip packet.Addr, port uint16) *Service {
 	if s := t.index.find(keyOf(protocol, vip, port)); s != nil {
-		return s.service
+		return s.value
+	}
+	if s := t.ranges.find(keyOf(protocol, vip, 0)); s != nil {
+		return s.value.of(port)
 	}
 	return nil
 }
 
 // HasVIP says whether any service has the address.
 func (t *Table) HasVIP(a packet.Addr) bool { return t.index.find(keyOf(0, a, 0)) != nil }
+
+// list puts a service where Find looks for it.
+func (t *Table) list(s *Service) {
+	t.index.put(keyOf(0, s.VIP, 0), nil)
+	if s.Last == 0 {
+		t.index.put(keyOf(s.Protocol, s.VIP, s.Port), s)
+		return
+	}
+	all := keyOf(s.Protocol, s.VIP, 0)
+	var others spans
+	if o := t.ranges.find(all); o != nil {
+		others = o.value
+	}
+	t.ranges.put(all, others.with(s))
+}
 
 // VIPs lists the addresses of all services, each once and sorted, as host
 // prefixes. The caller must not change it.

@@ -82,7 +82,7 @@ func TestIndexIsAMap(t *testing.T) {
 			s := &Service{Protocol: d.protocol, VIP: d.vip, Port: d.port}
 			services, want[d] = append(services, s), s
 		}
-		built := &Table{index: newIndex(services)}
+		built := (&Table{Services: services}).indexed()
 		for range 20 {
 			d := draw.Draw(t, "destination")
 			if got := built.Find(d.protocol, d.vip, d.port); got != want[d] {
@@ -97,11 +97,12 @@ func TestIndexIsAMap(t *testing.T) {
 }
 
 func TestFindAllocatesNothing(t *testing.T) {
-	built := table(t, nil, "web tcp 203.0.113.10:80 rr 10.3.0.11:80=1")
+	built := table(t, nil, "web tcp 203.0.113.10:80 rr 10.3.0.11:80=1", "run udp 203.0.113.10:1-9 rr 10.3.0.11:80=1")
 	vip := built.Services[0].VIP
 	n := testing.AllocsPerRun(1000, func() {
 		built.Find(packet.TCP, vip, 80)
 		built.Find(packet.TCP, vip, 81)
+		built.Find(packet.UDP, vip, 7)
 		built.HasVIP(vip)
 	})
 	if n != 0 {
@@ -119,10 +120,75 @@ func many(n int) []*Service {
 	return services
 }
 
+// One port goes before a range, a range before any, whatever their order.
+func TestFindRanges(t *testing.T) {
+	lines := []string{
+		"any tcp 203.0.113.10:0-65535 rr 10.3.0.11:0=1",
+		"high tcp 203.0.113.10:9000-9999 rr 10.3.0.11:0=1",
+		"one tcp 203.0.113.10:8080 rr 10.3.0.11:80=1",
+		"low tcp 203.0.113.10:8000-8999 rr 10.3.0.11:0=1",
+		"udp udp 203.0.113.10:1-65535 rr 10.3.0.11:0=1",
+		"other tcp 203.0.113.11:443 rr 10.3.0.11:0=1 +tcp/203.0.113.12:0-65535 +udp/203.0.113.11:5000-5009",
+	}
+	tests := []struct {
+		protocol    uint8
+		destination string
+		want        string
+	}{
+		{packet.TCP, "203.0.113.10:8080", "one"},
+		{packet.TCP, "203.0.113.10:7999", "any"},
+		{packet.TCP, "203.0.113.10:8000", "low"},
+		{packet.TCP, "203.0.113.10:8999", "low"},
+		{packet.TCP, "203.0.113.10:9000", "high"},
+		{packet.TCP, "203.0.113.10:9999", "high"},
+		{packet.TCP, "203.0.113.10:10000", "any"},
+		{packet.TCP, "203.0.113.10:0", "any"},
+		{packet.UDP, "203.0.113.10:0", ""},
+		{packet.UDP, "203.0.113.10:1", "udp"},
+		{packet.UDP, "203.0.113.10:65535", "udp"},
+		{packet.TCP, "203.0.113.11:443", "other"},
+		{packet.TCP, "203.0.113.11:444", ""},
+		{packet.TCP, "203.0.113.12:1", "other"},
+		{packet.UDP, "203.0.113.11:5009", "other"},
+		{packet.UDP, "203.0.113.11:5010", ""},
+		{packet.UDP, "203.0.113.12:1", ""},
+	}
+	for range 2 {
+		built := table(t, nil, lines...)
+		for _, tt := range tests {
+			got := ""
+			if s := find(built, tt.protocol, tt.destination); s != nil {
+				got = s.Name
+			}
+			if got != tt.want {
+				t.Errorf("protocol %d, %s: service %q, want %q", tt.protocol, tt.destination, got, tt.want)
+			}
+		}
+		if got, want := fmt.Sprint(built.VIPs()), "[203.0.113.10/32 203.0.113.11/32 203.0.113.12/32]"; got != want {
+			t.Errorf("vips %s, want %s", got, want)
+		}
+		slices.Reverse(lines)
+	}
+}
+
+func BenchmarkFindRange(b *testing.B) {
+	var lines []string
+	for i := range 100 {
+		lines = append(lines, fmt.Sprintf("s%d tcp 203.0.113.10:%d-%d rr 10.3.0.11:0=1", i, 1000+100*i, 1050+100*i))
+	}
+	built := table(b, nil, lines...)
+	vip := built.Services[0].VIP
+	for b.Loop() {
+		if built.Find(packet.TCP, vip, 5020) == nil {
+			b.Fatal("not found")
+		}
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	for _, n := range []int{1, 10, 1000, 10000} {
 		services := many(n)
-		built := &Table{index: newIndex(services)}
+		built := (&Table{Services: services}).indexed()
 		b.Run(fmt.Sprintf("hit/%d", n), func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				s := services[i%n]
