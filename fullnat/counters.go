@@ -33,6 +33,15 @@ func (c *Counters) Total() Traffic {
 	return all
 }
 
+// Of is the traffic of a server, behind whatever listener of its service.
+func (c *Counters) Of(s *service.Server) Traffic {
+	t := c.Servers[IDOf(s)]
+	for _, o := range s.Beside {
+		t = t.Plus(c.Servers[IDOf(o)])
+	}
+	return t
+}
+
 // WorkerCounters is what one worker has done.
 type WorkerCounters struct {
 	Turns uint64        // rounds that carried something
@@ -44,13 +53,14 @@ type WorkerCounters struct {
 type ServerID struct {
 	Protocol    uint8
 	VIP, Server netip.AddrPort
+	Last        uint16 // the VIP's ports up to this one; 0: its own alone
 }
 
 // IDOf returns the ID under which a server's traffic is counted.
 func IDOf(s *service.Server) ServerID { return idOf(keyOf(s)) }
 
 func idOf(k session.PathKey) ServerID {
-	return ServerID{k.Protocol, ends(k.VIP, k.VIPPort), ends(k.Server, k.ServerPort)}
+	return ServerID{k.Protocol, ends(k.VIP, k.VIPPort), ends(k.Server, k.ServerPort), k.VIPLast}
 }
 
 // Traffic is what went to and came from one server.

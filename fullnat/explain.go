@@ -1,6 +1,7 @@
 package fullnat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -82,7 +83,7 @@ func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 	}
 	e.Scheduler = true
 	e.say("service %q listens there; a packet that opens a connection is given to a server, any other is dropped (%s)", svc.Name, DropNoSession.Name())
-	w.explainChoice(&e, svc)
+	w.explainChoice(&e, svc, t)
 	return &e
 }
 
@@ -99,6 +100,9 @@ func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.
 	case path.Flags&pathDead != 0 && dir == session.Inbound:
 		e.drop(DropDeadServer)
 		return
+	case path.Flags&pathForgets != 0 && dir == session.Inbound:
+		e.drop(DropForgotten)
+		return
 	case !path.Live:
 		e.say("its server is no longer configured; the session stays until it ends")
 	}
@@ -112,7 +116,7 @@ func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.
 
 // explainChoice lists what the scheduler has to choose from. Asking it would
 // take somebody's turn.
-func (w *Worker) explainChoice(e *Explanation, svc *service.Service) {
+func (w *Worker) explainChoice(e *Explanation, svc *service.Service, t *packet.Tuple) {
 	var eligible []*service.Server
 	for _, s := range svc.Members {
 		if s.Eligible() {
@@ -130,7 +134,7 @@ func (w *Worker) explainChoice(e *Explanation, svc *service.Service) {
 		e.Verdict = DropNoServer
 		e.say("no server may get it: the client is refused at once")
 	case 1:
-		e.Server = ends(eligible[0].Addr, eligible[0].Port)
+		e.Server = ends(eligible[0].Addr, cmp.Or(eligible[0].Port, t.DstPort))
 		w.explainHop(e, w.snap.Hops.Hop(w.snap.Hops.Lookup(eligible[0].Addr)))
 	}
 }

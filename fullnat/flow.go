@@ -27,7 +27,7 @@ func (w *Worker) succeeds(p *packet.Packet, s *session.Session) bool {
 	if p.Tuple.Protocol == packet.TCP && !opens(p.Flags) {
 		return false
 	}
-	return s.State == session.TimeWait || s.State == session.Close || w.sessions.Path(s.Path).Flags&pathDead != 0
+	return s.State == session.TimeWait || s.State == session.Close || w.sessions.Path(s.Path).Flags&pathLost != 0
 }
 
 // carry moves one packet of a session to its other face and towards the other
@@ -35,8 +35,8 @@ func (w *Worker) succeeds(p *packet.Packet, s *session.Session) bool {
 // it, so that an ICMP error about it quotes what its sender sent.
 func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir session.Direction, now session.Tick) Verdict {
 	path := w.sessions.Path(s.Path)
-	if path.Flags&pathDead != 0 && dir == session.Inbound {
-		return w.refuse(f, p, DropDeadServer)
+	if path.Flags&pathLost != 0 && dir == session.Inbound {
+		return w.lost(f, p, s, path)
 	}
 	hop := w.hop(s, path, dir)
 	switch {
@@ -55,6 +55,15 @@ func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir 
 	}
 	w.translate(p, s, path, dir)
 	return w.leave(f, p, hop, now)
+}
+
+// lost ends the way of a client's packet whose server is down or gone.
+func (w *Worker) lost(f *link.Frame, p *packet.Packet, s *session.Session, path *session.Path) Verdict {
+	if path.Flags&pathDead != 0 {
+		return w.refuse(f, p, DropDeadServer)
+	}
+	w.close(s)
+	return DropForgotten
 }
 
 // hop returns the next hop of a packet of s. The server's is kept on the path

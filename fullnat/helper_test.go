@@ -133,7 +133,8 @@ func testNetwork() nexthop.Network {
 //
 // A server marked ! is down, one marked ~ is draining. via adds to the block of
 // local addresses. Of the other words keep, silent and mss N are options, sorry
-// A the sorry server, and a scheduler's name is the scheduler, else rr.
+// A the sorry server, and a scheduler's name is the scheduler, else rr. The VIP
+// may have ports, 203.0.113.80:8000-8999. See option and serverSpec for the rest.
 func (b *bench) service(line string) {
 	b.Helper()
 	s := service.Spec{
@@ -144,7 +145,7 @@ func (b *bench) service(line string) {
 	if words[0] == "udp" {
 		s.Protocol = packet.UDP
 	}
-	s.VIP = netip.MustParseAddrPort(words[1])
+	s.VIP, s.Last = portsOf(b, words[1])
 	for i := 3; i < len(words); i++ {
 		switch word := words[i]; word {
 		case "via":
@@ -170,12 +171,95 @@ func (b *bench) service(line string) {
 		case "rr", "wlc", "mh":
 			s.Scheduler = word
 		default:
-			s.Servers = append(s.Servers, service.ServerSpec{
-				Address: netip.MustParseAddrPort(strings.TrimLeft(word, "!~")), Weight: 1, Up: word[0] != '!', Drain: word[0] == '~',
-			})
+			if !b.option(&s, word) {
+				s.Servers = append(s.Servers, b.serverSpec(word))
+			}
 		}
 	}
 	b.specs = append(b.specs, s)
+}
+
+// portsOf reads "203.0.113.80:8000-8999".
+func portsOf(b *bench, word string) (netip.AddrPort, uint16) {
+	b.Helper()
+	first, last, ranged := strings.Cut(word, "-")
+	n := 0
+	if ranged {
+		if _, err := fmt.Sscan(last, &n); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return netip.MustParseAddrPort(first), uint16(n)
+}
+
+// option reads what a service may be told: dead=F and removed=F, +tcp/A for
+// another listener, persist=D, prefix4=N, prefix6=N and leave for persistence.
+func (b *bench) option(s *service.Spec, word string) bool {
+	b.Helper()
+	check := func(_ int, err error) {
+		if err != nil {
+			b.Fatalf("%q: %v", word, err)
+		}
+	}
+	fate := func(name string) service.Fate {
+		f, err := service.ParseFate(name)
+		check(0, err)
+		return f
+	}
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case "dead":
+		s.DeadServer = fate(value)
+	case "removed":
+		s.RemovedServer = fate(value)
+	case "persist":
+		d, err := time.ParseDuration(value)
+		check(0, err)
+		s.Persistence.Timeout = d
+	case "prefix4":
+		check(fmt.Sscan(value, &s.Persistence.Prefix4))
+	case "prefix6":
+		check(fmt.Sscan(value, &s.Persistence.Prefix6))
+	case "leave":
+		s.Persistence.LeaveQuiescent = true
+	default:
+		if word[0] != '+' {
+			return false
+		}
+		protocol, at, _ := strings.Cut(word[1:], "/")
+		l := service.Listener{Protocol: packet.TCP}
+		if protocol == "udp" {
+			l.Protocol = packet.UDP
+		}
+		l.VIP, l.Last = portsOf(b, at)
+		s.Beside = append(s.Beside, l)
+	}
+	return true
+}
+
+// serverSpec reads a server: its address, and after commas w and its weight, u
+// and l and its thresholds.
+func (b *bench) serverSpec(word string) service.ServerSpec {
+	b.Helper()
+	words := strings.Split(strings.TrimLeft(word, "!~"), ",")
+	s := service.ServerSpec{Address: netip.MustParseAddrPort(words[0]), Weight: 1, Up: word[0] != '!', Drain: word[0] == '~'}
+	for _, w := range words[1:] {
+		var err error
+		switch w[0] {
+		case 'w':
+			_, err = fmt.Sscan(w[1:], &s.Weight)
+		case 'u':
+			_, err = fmt.Sscan(w[1:], &s.Upper)
+		case 'l':
+			_, err = fmt.Sscan(w[1:], &s.Lower)
+		default:
+			b.Fatalf("server %q: what is %q?", word, w)
+		}
+		if err != nil {
+			b.Fatalf("server %q: %v", word, err)
+		}
+	}
+	return s
 }
 
 // services replaces all services by those of the lines, and publishes.

@@ -68,14 +68,14 @@ func (w *Worker) info(s *session.Session, now session.Tick) SessionInfo {
 	c := w.sessions.Counters(s)
 	info := SessionInfo{
 		Protocol: path.Protocol, State: s.State.String(),
-		Client: ends(s.Client, s.ClientPort), VIP: ends(path.VIP, path.VIPPort),
-		Local: ends(w.sessions.Local(s), s.LocalPort), Server: ends(path.Server, path.ServerPort),
+		Client: ends(s.Client, s.ClientPort), VIP: ends(path.VIP, s.VIPPort),
+		Local: ends(w.sessions.Local(s), s.LocalPort), Server: ends(path.Server, s.ServerPort(path)),
 		Slot:   int(session.Slot(path.Protocol, s.Client, s.ClientPort)),
 		Worker: w.id, Expires: time.Duration(max(int32(w.sessions.Expires(s)-now), 0)) * tickLength,
 		PacketsIn: c[session.Inbound].Packets, BytesIn: c[session.Inbound].Bytes,
 		PacketsOut: c[session.Outbound].Packets, BytesOut: c[session.Outbound].Bytes,
 	}
-	if svc := w.snap.Services.Find(path.Protocol, path.VIP, path.VIPPort); svc != nil {
+	if svc := w.snap.Services.Find(path.Protocol, path.VIP, s.VIPPort); svc != nil {
 		info.Service = svc.Name
 	}
 	return info

@@ -57,7 +57,7 @@ var refusals = [...]Verdict{
 func (w *Worker) pick(svc *service.Service, t *packet.Tuple) *service.Server {
 	w.key = schedule.Key{
 		Client: t.Src, ClientPort: t.SrcPort,
-		VIP: svc.VIP, VIPPort: svc.Port, Protocol: svc.Protocol,
+		VIP: svc.VIP, VIPPort: t.DstPort, Protocol: svc.Protocol,
 	}
 	if i := svc.Scheduler.Pick(&w.key); i >= 0 {
 		return svc.Members[i]
@@ -68,7 +68,7 @@ func (w *Worker) pick(svc *service.Service, t *packet.Tuple) *service.Server {
 // admit makes the session of a new connection, in the place of one that nobody
 // has agreed to yet if there is no other: a flood displaces itself.
 func (w *Worker) admit(t *packet.Tuple, path session.PathID, now session.Tick) (*session.Session, session.Outcome) {
-	s, outcome := w.sessions.Open(t.Src, t.SrcPort, path, now)
+	s, outcome := w.sessions.OpenAt(t.Src, t.SrcPort, t.DstPort, path, now)
 	if outcome != session.Opened {
 		old := w.sessions.Expendable(outcome, t.Src, t.SrcPort, path)
 		if old == nil {
@@ -76,7 +76,7 @@ func (w *Worker) admit(t *packet.Tuple, path session.PathID, now session.Tick) (
 		}
 		w.close(old)
 		w.displaced++
-		s, outcome = w.sessions.Open(t.Src, t.SrcPort, path, now)
+		s, outcome = w.sessions.OpenAt(t.Src, t.SrcPort, t.DstPort, path, now)
 	}
 	if outcome == session.Opened {
 		w.publishLoad(path)

@@ -206,8 +206,10 @@ func (b *bench) books() {
 	b.Helper()
 	active, inactive, sessions := 0, 0, 0
 	for _, s := range b.snapshot.Services.Servers {
-		active += s.Load.Active()
-		inactive += s.Load.Inactive()
+		if s.Service == b.snapshot.Services.Services[s.Service.ID] { // else it has the load of one that is
+			active += s.Load.Active()
+			inactive += s.Load.Inactive()
+		}
 	}
 	for _, w := range b.workers {
 		for _, path := range w.sessions.Paths() {

@@ -3,7 +3,6 @@ package fullnat
 import (
 	"time"
 
-	"fleetlb/fullnat/schedule"
 	"fleetlb/fullnat/service"
 	"fleetlb/session"
 )
@@ -12,7 +11,7 @@ import (
 // outlive the snapshot for as long as sessions use them.
 type paths struct {
 	byOrdinal []session.PathID            // of the pinned snapshot's servers
-	cells     []*schedule.Cell            // by path: where its load is published; nil if nowhere
+	servers   []*service.Server           // by path; nil: the snapshot has none any more
 	timeouts  map[session.Timeouts]uint16 // what the table calls them
 }
 
@@ -20,8 +19,21 @@ func (p *paths) of(s *service.Server) session.PathID { return p.byOrdinal[s.Ordi
 
 // Flags of a session.Path.
 const (
-	pathDead   = 1 << iota // its server is down and its sessions are reset
-	pathResets             // both ends are told when a session expires idle
+	pathDead           = 1 << iota // its server is down or gone, and its sessions are reset
+	pathForgets                    // it is, and they are forgotten at the client's next packet
+	pathResets                     // both ends are told when a session expires idle
+	pathRemovedDies                // once its server is gone it is dead
+	pathRemovedForgets             // once its server is gone it forgets
+)
+
+// pathLost is either: what the client sends has nowhere to go.
+const pathLost = pathDead | pathForgets
+
+// deadFlags are a path's while its server is down, removedFlags from before it is
+// gone.
+var (
+	deadFlags    = [...]uint8{service.Reset: pathDead, service.Expire: pathForgets}
+	removedFlags = [...]uint8{service.Reset: pathRemovedDies, service.Expire: pathRemovedForgets}
 )
 
 // pin makes the newest snapshot the one this turn works with.
@@ -49,17 +61,23 @@ func (w *Worker) bind(table *service.Table) {
 	for _, path := range w.sessions.Paths() {
 		path.Live = false
 	}
-	clear(w.paths.cells)
+	clear(w.paths.servers)
 	w.paths.byOrdinal = w.paths.byOrdinal[:0]
 	for _, server := range table.Servers {
 		id := w.sessions.Bind(keyOf(server))
 		w.paths.byOrdinal = append(w.paths.byOrdinal, id)
 		w.live(w.sessions.Path(id), server)
-		for int(id) >= len(w.paths.cells) {
-			w.paths.cells = append(w.paths.cells, nil)
+		for int(id) >= len(w.paths.servers) {
+			w.paths.servers = append(w.paths.servers, nil)
 		}
-		w.paths.cells[id] = server.Load.Cell(w.id)
-		w.publishLoad(id)
+		w.paths.servers[id] = server
+	}
+	for id, path := range w.sessions.Paths() {
+		if path.Live {
+			w.publishLoad(id)
+		} else {
+			w.removed(path)
+		}
 	}
 	w.sessions.Sweep()
 }
@@ -75,18 +93,36 @@ func (w *Worker) live(path *session.Path, server *service.Server) {
 	if svc.ResetOnExpiry {
 		flags |= pathResets
 	}
-	if server.State == service.Down && svc.DeadServer == service.Reset && server != svc.Sorry {
+	flags |= removedFlags[svc.RemovedServer]
+	if server.State == service.Down && server != svc.Sorry {
+		flags |= deadFlags[svc.DeadServer]
+	}
+	w.flag(path, flags)
+}
+
+// removed tells a path that the snapshot has its server no more.
+func (w *Worker) removed(path *session.Path) {
+	flags := path.Flags
+	if flags&pathRemovedDies != 0 {
 		flags |= pathDead
-		if path.Flags&pathDead == 0 && path.Sessions() > 0 {
-			w.reaper.start()
-		}
+	}
+	if flags&pathRemovedForgets != 0 {
+		flags |= pathForgets
+	}
+	w.flag(path, flags)
+}
+
+// flag sets a path's flags, and has its sessions reset if it is dead from now on.
+func (w *Worker) flag(path *session.Path, flags uint8) {
+	if flags&pathDead != 0 && path.Flags&pathDead == 0 && path.Sessions() > 0 {
+		w.reaper.start()
 	}
 	path.Flags = flags
 }
 
 func keyOf(s *service.Server) session.PathKey {
 	return session.PathKey{
-		VIP: s.Service.VIP, VIPPort: s.Service.Port,
+		VIP: s.Service.VIP, VIPPort: s.Service.Port, VIPLast: s.Service.Last,
 		Server: s.Addr, ServerPort: s.Port,
 		Protocol: s.Service.Protocol, Mode: session.Mode(s.Mode),
 	}
@@ -131,18 +167,26 @@ func ticks(d time.Duration) session.Tick {
 	return session.Tick((min(d, year) + tickLength - 1) / tickLength)
 }
 
-// publishLoad lets the schedulers of all workers see how many sessions a path has.
+// publishLoad lets the schedulers of all workers see how many sessions a server
+// has, whatever listener of its service they came by.
 func (w *Worker) publishLoad(id session.PathID) {
-	if cell := w.cell(id); cell != nil {
-		p := w.sessions.Path(id)
-		cell.Set(p.Active, p.Inactive)
+	server := w.server(id)
+	if server == nil {
+		return
 	}
+	p := w.sessions.Path(id)
+	active, inactive := p.Active, p.Inactive
+	for _, o := range server.Beside {
+		p := w.sessions.Path(w.paths.of(o))
+		active, inactive = active+p.Active, inactive+p.Inactive
+	}
+	server.Load.Cell(w.id).Set(active, inactive)
 }
 
-// cell returns where a path's load is published; nil when its server is gone.
-func (w *Worker) cell(id session.PathID) *schedule.Cell {
-	if int(id) < len(w.paths.cells) {
-		return w.paths.cells[id]
+// server returns the server of a path as the snapshot has it; nil when it is gone.
+func (w *Worker) server(id session.PathID) *service.Server {
+	if int(id) < len(w.paths.servers) {
+		return w.paths.servers[id]
 	}
 	return nil
 }

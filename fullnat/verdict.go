@@ -23,6 +23,7 @@ const (
 	DropSpoofed                       // its source is an address of our own: forged, or on its way round
 	DropNoServer                      // every server of the service is down or draining
 	DropDeadServer                    // the server of its session is down; the client is told to connect anew
+	DropForgotten                     // the server of its session is down or gone; the session is forgotten, and nobody told
 	DropNoPort                        // the local ports for the chosen server are all in use
 	DropTableFull                     // the session table is full
 	DropNoRoute                       // the kernel has no route to the destination

@@ -16,6 +16,7 @@ var verdictTexts = [...]struct{ name, help string }{
 	DropSpoofed:        {"spoofed", "its source is an address of our own: forged, or on its way round"},
 	DropNoServer:       {"no_server", "every server of the service is down or draining"},
 	DropDeadServer:     {"dead_server", "the server of its session is down; the client is told to connect anew"},
+	DropForgotten:      {"forgotten", "the server of its session is down or gone; the session is forgotten, and nobody told"},
 	DropNoPort:         {"no_port", "the local ports for the chosen server are all in use"},
 	DropTableFull:      {"table_full", "the session table is full"},
 	DropNoRoute:        {"no_route", "the kernel has no route to the destination"},

@@ -62,7 +62,7 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 		})
 		for _, server := range serversOf(v.table.Services[i]) {
 			a := netip.AddrPortFrom(server.Addr.Netip(), server.Port)
-			row := measured(c.Servers[fullnat.IDOf(server)], verdicts[targetKey(p.config, a)])
+			row := measured(c.Of(server), verdicts[targetKey(p.config, a)])
 			row.Service, row.Address, row.Weight = p.config.Name, a.String(), server.Weight
 			row.Active, row.Inactive = server.Load.Active(), server.Load.Inactive()
 			row.Up = row.Up || server == server.Service.Sorry

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"fleetlb/fullnat"
 	"fleetlb/fullnat/service"
 	"fleetlb/node/admin"
 	"fleetlb/node/config"
@@ -26,7 +25,7 @@ func (b backend) Services(ctx context.Context) ([]admin.Service, error) {
 			Servers: len(t.Servers), ServersUp: p.up, Announced: p.announced && v.speaker != nil,
 		}
 		for _, server := range serversOf(t) {
-			n := c.Servers[fullnat.IDOf(server)]
+			n := c.Of(server)
 			s.Active += server.Load.Active()
 			s.Inactive += server.Load.Inactive()
 			s.Connections += n.Connections

@@ -133,7 +133,21 @@ func build(spec *Spec, old *Service) (*Service, error) {
 	for _, l := range spec.Beside {
 		s.Beside = append(s.Beside, s.at(l))
 	}
+	s.introduce()
 	return s, nil
+}
+
+// introduce lets each server know those that are the same behind other listeners.
+func (s *Service) introduce() {
+	for i := range s.all() {
+		var same []*Server
+		for _, o := range s.listening() {
+			same = append(same, o.all()[i])
+		}
+		for k, v := range same {
+			v.Beside = slices.Concat(same[:k], same[k+1:])
+		}
+	}
 }
 
 // at returns the service as it is at another of its listeners.
@@ -144,9 +158,8 @@ func (s *Service) at(l Listener) *Service {
 	here := make(map[*Server]*Server)
 	for _, v := range s.all() {
 		c := *v
-		c.Service, c.Beside = &o, nil
+		c.Service = &o
 		here[v] = &c
-		v.Beside = append(v.Beside, &c)
 	}
 	for _, v := range s.Servers {
 		o.Servers = append(o.Servers, here[v])

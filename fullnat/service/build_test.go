@@ -307,6 +307,9 @@ func TestBeside(t *testing.T) {
 	if got := shop.Servers[1].Beside; len(got) != 2 || got[0] != shop.Beside[0].Servers[1] || got[1] != shop.Beside[1].Servers[1] {
 		t.Errorf("beside the second server: %v", got)
 	}
+	if got := shop.Beside[0].Sorry.Beside; len(got) != 2 || got[0] != shop.Sorry || got[1] != shop.Beside[1].Sorry {
+		t.Errorf("beside the sorry server of the second listener: %v", got)
+	}
 	after := table(t, before, line)
 	if after.Services[0].Beside[1].Servers[0].Load != shop.Servers[0].Load || after.Services[0].Scheduler != shop.Scheduler {
 		t.Error("a rebuild begins anew")
