@@ -81,7 +81,7 @@ func (b backend) beat() admin.Finding {
 // file says whether what is on the disk would come up, and is what runs.
 func file(v *view, own config.Host) admin.Finding {
 	const check = "configuration"
-	next, err := config.Load(v.config.File, own)
+	next, err := Load(v.config.File, own)
 	if err != nil {
 		first, more, _ := strings.Cut(err.Error(), "\n")
 		if more != "" {
@@ -96,9 +96,9 @@ func file(v *view, own config.Host) admin.Finding {
 			"restart fleetlbd: a reload cannot change all of it")
 	case len(changes) > 0:
 		return admin.Warn(check, fmt.Sprintf("%s in the file not running yet, the first: %v", count(len(changes), "change"), changes[0]), "fleetlb reload")
-	case len(v.edits) > 0:
-		return admin.Warn(check, fmt.Sprintf("%s by command not in the file, the last: %s", count(len(v.edits), "change"), v.edits[len(v.edits)-1].says),
-			"write it into the file too: a restart forgets what was changed by command")
+	case len(v.changes) > 0:
+		return admin.Warn(check, fmt.Sprintf("%s by command not in the file, the last: %s", count(len(v.changes), "change"), v.changes[len(v.changes)-1].says()),
+			"fleetlb config save, or write it into the file: a restart forgets what was changed by command")
 	case len(next.Warnings) > 0:
 		return admin.Warn(check, strings.Join(next.Warnings, "; "), "see the file")
 	}

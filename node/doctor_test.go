@@ -91,7 +91,7 @@ func TestDoctorReadsTheFile(t *testing.T) {
 		}
 	}
 	write(t, dir, good)
-	if err := b.SetWeight(t.Context(), "web", server(11), 9); err != nil {
+	if err := b.Edit(t.Context(), []admin.Edit{{Verb: "weight", Service: "web", Server: server(11), Set: map[string]string{"weight": "9"}}}); err != nil {
 		t.Fatal(err)
 	}
 	findings, _ := b.Doctor(t.Context())

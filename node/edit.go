@@ -1,8 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
-	"net/netip"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,178 +11,277 @@ import (
 	"fleetlb/node/config"
 )
 
-// An edit is one change by command to the services of the file.
-type edit struct {
-	subject string // "web", or "web/10.3.0.11:8080"
-	says    string // for the operator: "server web 10.3.0.11:8080: weight 3"
-	change  func([]config.Service) ([]config.Service, error)
+// A Change is one edit of the services by command. It is a value: it can be sent
+// to another director and applied there.
+//
+// Changes lie over the file in the order of their versions, those of this
+// director among those of the fleet: for each key of each subject the last
+// writer wins, whatever the order they arrived in.
+type Change struct {
+	config.Edit
+	Version uint64 `json:"version"`          // nanoseconds since 1970, and never twice from one director
+	Origin  string `json:"origin,omitempty"` // the director that made it for the fleet; "": for itself, by command here
+
+	unfit error // why this director cannot do it; nil: it does
 }
 
-// about says whether an edit is of the subject or of a part of it.
-func (e edit) about(subject string) bool {
-	return e.subject == subject || strings.HasPrefix(e.subject, subject+"/")
+// fleet says whether all directors have the change.
+func (c *Change) fleet() bool { return c.Origin != "" }
+
+// about says whether a change is of the subject or of a part of it.
+func (c *Change) about(subject string) bool {
+	own := c.Subject()
+	return own == subject || strings.HasPrefix(own, subject+"/")
 }
 
-// edits are applied in order.
-type edits []edit
+func (c *Change) compare(d *Change) int {
+	return cmp.Or(cmp.Compare(c.Version, d.Version), cmp.Compare(c.Origin, d.Origin))
+}
 
-// apply returns the services as the edits leave them. Those given are not
+// says is the change for the operator.
+func (c *Change) says() string {
+	says := c.String()
+	if c.fleet() {
+		says += " (fleet, by " + c.Origin + ")"
+	}
+	if c.unfit != nil {
+		says += fmt.Sprintf(" (not here: %v)", c.unfit)
+	}
+	return says
+}
+
+// changes are in the order of their versions.
+type changes []Change
+
+// apply returns the services as the changes leave them. Those given are not
 // changed.
-func (es edits) apply(services []config.Service) ([]config.Service, error) {
-	services = slices.Clone(services)
+func (cs changes) apply(services []config.Service) ([]config.Service, error) {
+	if len(cs) == 0 {
+		return services, nil
+	}
+	var names, order []string
+	mine := map[string][]config.Edit{}
+	defaults := map[string]string{}
 	for i := range services {
-		services[i].Servers = slices.Clone(services[i].Servers)
+		names = append(names, services[i].Name)
 	}
-	for _, e := range es {
-		changed, err := e.change(services)
-		if err != nil {
-			return nil, err
+	for _, c := range cs {
+		if c.unfit != nil {
+			continue
 		}
-		services = changed
+		if c.Service == "" {
+			maps.Copy(defaults, c.Set)
+			continue
+		}
+		if mine[c.Service] == nil {
+			order = append(order, c.Service)
+		}
+		c.Lenient = c.fleet()
+		mine[c.Service] = append(mine[c.Service], c.Edit)
 	}
-	return services, nil
+	all := slices.Clone(services)
+	for _, name := range order {
+		i := slices.Index(names, name)
+		var before *config.Service
+		if i >= 0 {
+			before = &services[i]
+		}
+		after, err := config.Revise(before, mine[name], names)
+		switch {
+		case err != nil:
+			return nil, explained(err)
+		case i >= 0 && after == nil:
+			all[i].Name = "" // taken away below
+		case i >= 0 && deletes(mine[name]):
+			all[i].Name = ""
+			all = append(all, *after)
+		case i >= 0:
+			all[i] = *after
+		case after != nil:
+			all = append(all, *after)
+		}
+	}
+	all = slices.DeleteFunc(all, func(s config.Service) bool { return s.Name == "" })
+	return all, defaulted(all, defaults)
 }
 
-// with returns the edits and one more, without those that make no difference
-// any longer: what was undone is forgotten, so that commands given every second
-// do not add up. It fails if the last edit does.
-func (es edits) with(e edit, services []config.Service) (edits, error) {
-	all := append(slices.Clip(es), e)
-	want, err := all.apply(services)
-	if err != nil {
+// deletes says whether the service itself went, if only to come back as another.
+func deletes(edits []config.Edit) bool {
+	return slices.ContainsFunc(edits, func(e config.Edit) bool { return e.Verb == "delete" && !e.Server.IsValid() })
+}
+
+// defaulted sets timeouts in the services that have the default ones.
+func defaulted(services []config.Service, set map[string]string) error {
+	if len(set) == 0 {
+		return nil
+	}
+	for i := range services {
+		s := &services[i]
+		edit := config.Edit{Verb: "edit", Service: s.Name, Set: s.Defaulted(set)}
+		revised, err := config.Revise(s, []config.Edit{edit}, nil)
+		if err != nil {
+			return explained(err)
+		}
+		*s = *revised
+	}
+	return nil
+}
+
+// with returns the changes and one more, the latest, without what it overrules
+// and without what makes no difference any longer, so that commands given every
+// second do not add up. What the fleet has been told stays until the fleet is
+// told otherwise: others may yet have to learn it.
+func (cs changes) with(c Change, services []config.Service) changes {
+	subject := c.Subject()
+	c.Set = maps.Clone(c.Set)
+	var rest changes
+	last := -1 // of the same subject
+	for _, o := range cs {
+		same := o.Subject() == subject
+		overruled := !o.fleet() || c.fleet()
+		switch {
+		case !overruled:
+		case c.Verb == "delete" && o.about(subject):
+			continue
+		case c.Verb == "add" && o.about(subject) && !(same && o.Verb == "delete"):
+			continue
+		case c.Verb == "edit" && same && o.Verb != "delete":
+			o.Set = maps.Clone(o.Set)
+			maps.DeleteFunc(o.Set, func(key, _ string) bool { _, again := c.Set[key]; return again })
+			if o.Verb == "edit" && len(o.Set) == 0 {
+				continue
+			}
+		}
+		rest = append(rest, o)
+		if same {
+			last = len(rest) - 1
+		}
+	}
+	if c.fleet() {
+		return append(rest, c)
+	}
+	if c.Verb == "edit" && last >= 0 && !rest[last].fleet() && rest[last].Verb != "delete" {
+		// Two edits in a row are one.
+		if rest[last].Verb == "add" {
+			rest[last].Set = joined(rest[last].Set, c.Set, true)
+			return rest
+		}
+		c.Set = joined(rest[last].Set, c.Set, false)
+		rest = slices.Delete(rest, last, last+1)
+	}
+	return append(rest, c).without(subject, services)
+}
+
+// joined is two sets in one. In an addition, a key that is taken back to its
+// default need not be said.
+func joined(a, b map[string]string, addition bool) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	maps.DeleteFunc(all, func(_, word string) bool { return addition && word == "" })
+	return all
+}
+
+// without drops what this director's own changes of a subject say to no effect.
+func (cs changes) without(subject string, services []config.Service) changes {
+	name, _, _ := strings.Cut(subject, "/")
+	group := cs.of(name)
+	mine := func(c Change) bool { return !c.fleet() && c.about(subject) }
+	want, err := group.result(name, services)
+	switch {
+	case err != nil && cs[len(cs)-1].Verb == "delete": // of what came by command
+		return slices.DeleteFunc(slices.Clone(cs), mine)
+	case err != nil:
+		return cs
+	}
+	same := func(fewer changes) bool {
+		got, err := fewer.result(name, services)
+		return err == nil && reflect.DeepEqual(got, want)
+	}
+	first := slices.IndexFunc(group, mine)
+	if first == len(group)-1 && group[first].Verb == "add" {
+		return cs // something new
+	}
+	if same(slices.DeleteFunc(slices.Clone(group), mine)) {
+		return slices.DeleteFunc(slices.Clone(cs), mine)
+	}
+	last := &cs[len(cs)-1]
+	if last.Verb != "edit" || last.Subject() != subject || len(last.Set) < 2 {
+		return cs
+	}
+	for _, key := range slices.Sorted(maps.Keys(last.Set)) {
+		fewer := slices.Clone(group)
+		trial := &fewer[len(fewer)-1]
+		trial.Set = maps.Clone(last.Set)
+		delete(trial.Set, key)
+		if same(fewer) {
+			last.Set, group = trial.Set, fewer
+		}
+	}
+	return cs
+}
+
+// of returns the changes of one service.
+func (cs changes) of(name string) (all changes) {
+	for _, c := range cs {
+		if c.Service == name {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// result is the service of a name as the changes, all of it, leave it; nil: none.
+func (cs changes) result(name string, services []config.Service) (*config.Service, error) {
+	if name == "" {
+		return nil, config.Absent("no service")
+	}
+	all, err := cs.apply(slices.DeleteFunc(slices.Clone(services), func(s config.Service) bool { return s.Name != name }))
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(es), func(old edit) bool { return old.about(e.subject) })
-	for _, fewer := range []edits{rest, append(slices.Clip(rest), e)} {
-		if fewer.make(want, services) {
-			return fewer, nil
+	return &all[0], nil
+}
+
+// fulfilled drops this director's own changes that the file says by itself now.
+func (cs changes) fulfilled(services []config.Service) changes {
+	done := map[string]bool{}
+	single := map[string]int{}
+	var names []string
+	for _, c := range cs {
+		single[c.Subject()]++
+		if !slices.Contains(names, c.Service) {
+			names = append(names, c.Service)
 		}
 	}
-	return all.needed(services), nil
-}
-
-// make says whether the edits turn services into want.
-func (es edits) make(want, services []config.Service) bool {
-	got, err := es.apply(services)
-	return err == nil && reflect.DeepEqual(got, want)
-}
-
-// needed returns the edits without each that makes no difference.
-func (es edits) needed(services []config.Service) edits {
-	want, err := es.apply(services)
-	if err != nil {
-		return es
+	for _, name := range names {
+		group := cs.of(name)
+		shared := slices.ContainsFunc(group, func(c Change) bool { return c.fleet() })
+		done[name] = !shared && group.idle(services)
 	}
-	for i := 0; i < len(es); {
-		if fewer := slices.Delete(slices.Clone(es), i, i+1); fewer.make(want, services) {
-			es = fewer
-		} else {
-			i++
-		}
-	}
-	return es
-}
-
-// named returns the service of a name.
-func named(services []config.Service, name string) (*config.Service, error) {
-	i := slices.IndexFunc(services, func(s config.Service) bool { return s.Name == name })
-	if i < 0 {
-		return nil, missing("there is no service %q", name)
-	}
-	return &services[i], nil
-}
-
-// addressed returns the position of the server of an address.
-func addressed(s *config.Service, a netip.AddrPort) (int, error) {
-	i := slices.IndexFunc(s.Servers, func(r config.Server) bool { return r.Address == a })
-	if i < 0 {
-		return 0, missing("service %q has no server %s", s.Name, a)
-	}
-	return i, nil
-}
-
-// ofServer is an edit of the list of servers that a service has.
-func ofServer(service string, a netip.AddrPort, says string, change func(*config.Service) error) edit {
-	return edit{
-		subject: service + "/" + a.String(),
-		says:    fmt.Sprintf("server %s %s: %s", service, a, says),
-		change: func(services []config.Service) ([]config.Service, error) {
-			s, err := named(services, service)
-			if err != nil {
-				return nil, err
-			}
-			return services, change(s)
-		},
-	}
-}
-
-// ofListed is an edit of one server that is listed.
-func ofListed(service string, a netip.AddrPort, says string, change func(*config.Server)) edit {
-	return ofServer(service, a, says, func(s *config.Service) error {
-		i, err := addressed(s, a)
-		if err == nil {
-			change(&s.Servers[i])
-		}
-		return err
+	return slices.DeleteFunc(slices.Clone(cs), func(c Change) bool {
+		return !c.fleet() && (done[c.Service] || single[c.Subject()] == 1 && changes{c}.idle(services))
 	})
 }
 
-func drainServer(service string, a netip.AddrPort) edit {
-	return ofListed(service, a, "drain", func(r *config.Server) { r.Drain = true })
-}
-
-func readyServer(service string, a netip.AddrPort) edit {
-	return ofListed(service, a, "ready", func(r *config.Server) { r.Drain = false })
-}
-
-func weighServer(service string, a netip.AddrPort, weight int) edit {
-	return ofListed(service, a, fmt.Sprintf("weight %d", weight), func(r *config.Server) { r.Weight = weight })
-}
-
-func addServer(service string, server config.Server) edit {
-	return ofServer(service, server.Address, "add", func(s *config.Service) error {
-		if _, err := addressed(s, server.Address); err == nil {
-			return refused("service %q has server %s already", service, server.Address)
-		}
-		s.Servers = append(s.Servers, server)
-		return nil
-	})
-}
-
-func deleteServer(service string, a netip.AddrPort) edit {
-	return ofServer(service, a, "delete", func(s *config.Service) error {
-		i, err := addressed(s, a)
-		if err == nil {
-			s.Servers = slices.Delete(s.Servers, i, i+1)
-		}
-		return err
-	})
-}
-
-func addService(service config.Service) edit {
-	return edit{
-		subject: service.Name,
-		says:    fmt.Sprintf("service %s: add %s/%s", service.Name, service.VIP, service.Protocol),
-		change: func(services []config.Service) ([]config.Service, error) {
-			if _, err := named(services, service.Name); err == nil {
-				return nil, refused("there is a service %q already", service.Name)
-			}
-			added := service
-			added.Servers = slices.Clone(service.Servers)
-			return append(services, added), nil
-		},
+// idle says whether changes of one service leave it as it is, if what is there
+// already, or gone, is taken for done.
+func (cs changes) idle(services []config.Service) bool {
+	var edits []config.Edit
+	only := true // deletions
+	for _, c := range cs {
+		c.Lenient = c.Verb != "edit"
+		edits = append(edits, c.Edit)
+		only = only && c.Verb == "delete"
 	}
-}
-
-func deleteService(name string) edit {
-	return edit{
-		subject: name,
-		says:    fmt.Sprintf("service %s: delete", name),
-		change: func(services []config.Service) ([]config.Service, error) {
-			if _, err := named(services, name); err != nil {
-				return nil, err
-			}
-			return slices.DeleteFunc(services, func(s config.Service) bool { return s.Name == name }), nil
-		},
+	name := cs[0].Service
+	var before *config.Service
+	if i := slices.IndexFunc(services, func(s config.Service) bool { return s.Name == name }); i >= 0 {
+		before = &services[i]
 	}
+	if name == "" || before == nil {
+		return name != "" && only
+	}
+	after, err := config.Revise(before, edits, nil)
+	return err == nil && after != nil && reflect.DeepEqual(before, after)
 }

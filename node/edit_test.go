@@ -4,38 +4,77 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"fleetlb/node/admin"
 	"fleetlb/node/config"
 )
 
 // command reads what an operator may say: "weight web 11 3", "drain web 11",
-// "add web 14", "delete web 11", "new LINE", "forget web".
-func command(t *testing.T, words string) edit {
+// "add web 14", "delete web 11", "set web scheduler=mh", "new NAME VIP > SERVERS",
+// "forget web".
+func command(t *testing.T, words string) changes {
 	t.Helper()
 	if line, ok := strings.CutPrefix(words, "new "); ok {
-		return addService(one(t, line))
+		return created(t, line)
 	}
-	var verb, name string
-	var n, weight int
-	fmt.Sscan(words, &verb, &name, &n, &weight)
-	switch verb {
-	case "weight":
-		return weighServer(name, server(n), weight)
-	case "drain":
-		return drainServer(name, server(n))
-	case "ready":
-		return readyServer(name, server(n))
-	case "add":
-		return addServer(name, config.NewServer(server(n)))
-	case "delete":
-		return deleteServer(name, server(n))
+	f := strings.Fields(words)
+	e := admin.Edit{Verb: f[0], Service: f[1]}
+	switch f[0] {
 	case "forget":
-		return deleteService(name)
+		e.Verb = "delete"
+	case "set":
+		e.Verb, e.Set = "edit", map[string]string{}
+		for _, w := range f[2:] {
+			key, word, _ := strings.Cut(w, "=")
+			e.Set[key] = word
+		}
+	default:
+		last, err := strconv.Atoi(f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Server = server(last)
+		if f[0] == "weight" {
+			e.Set = map[string]string{"weight": f[3]}
+		}
 	}
-	t.Fatalf("no such command: %s", words)
-	return edit{}
+	c, err := changeOf(&e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes{c}
+}
+
+// created is a service of a line as in several, as it is added by command.
+func created(t *testing.T, line string) changes {
+	t.Helper()
+	s := one(t, line)
+	set := map[string]string{"vip": s.VIP.String()}
+	if s.Quorum != 1 {
+		set["quorum"] = fmt.Sprint(s.Quorum)
+	}
+	all := changes{{Edit: config.Edit{Verb: "add", Service: s.Name, Set: set}}}
+	for _, r := range s.Servers {
+		all = append(all, Change{Edit: config.Edit{Verb: "add", Service: s.Name, Server: r.Address}})
+	}
+	return all
+}
+
+// commanded is the changes and one command more, as the director makes it.
+func commanded(t *testing.T, file []config.Service, cs changes, words string) (changes, error) {
+	t.Helper()
+	s := settingsOf(with(carrying(t), file))
+	s.changes = cs
+	services, err := cs.apply(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.running = with(s.config, services)
+	next, err := s.changed(command(t, words), config.Host{})
+	return next.changes, err
 }
 
 // written is the opposite of several, as far as edits go.
@@ -72,7 +111,7 @@ func TestEdits(t *testing.T) {
 		{"drain", "drain web 11", "web: 11! 12=2\ndns: 21", "server web 10.3.0.11:80: drain"},
 		{"drain and ready", "drain web 11; ready web 11", untouched, ""},
 		{"drain and weigh", "drain web 11; weight web 11 3; weight web 11 4; drain web 11", "web: 11=4! 12=2\ndns: 21",
-			"server web 10.3.0.11:80: weight 4; server web 10.3.0.11:80: drain"},
+			"server web 10.3.0.11:80: drain, weight 4"},
 		{"servers do not meddle with each other", "weight web 11 5; weight web 12 6; weight dns 21 7; weight web 11 8", "web: 11=8 12=6\ndns: 21=7",
 			"server web 10.3.0.12:80: weight 6; server dns 10.3.0.21:80: weight 7; server web 10.3.0.11:80: weight 8"},
 		{"add", "add web 13", "web: 11 12=2 13\ndns: 21", "server web 10.3.0.13:80: add"},
@@ -84,20 +123,21 @@ func TestEdits(t *testing.T) {
 			"server web 10.3.0.12:80: delete; server web 10.3.0.12:80: add"},
 		{"to and fro does not add up", "delete web 12; add web 12; delete web 12; add web 12; delete web 12", "web: 11\ndns: 21",
 			"server web 10.3.0.12:80: delete"},
-		{"a new service", "new api 203.0.113.20:80 > 31", "web: 11 12=2\ndns: 21\napi: 31", "service api: add 203.0.113.20:80/tcp"},
+		{"a new service", "new api 203.0.113.20:80 > 31", "web: 11 12=2\ndns: 21\napi: 31",
+			"service api: add 203.0.113.20:80/tcp; server api 10.3.0.31:80: add"},
 		{"what is done to a new service goes with it", "new api 203.0.113.20:80 > 31; add api 32; weight api 31 4; forget api", untouched, ""},
 		{"a service of the file goes", "weight web 11 5; forget web", "dns: 21", "service web: delete"},
 		{"and comes back as another", "forget web; new web 203.0.113.10:80 > 19", "dns: 21\nweb: 19",
-			"service web: delete; service web: add 203.0.113.10:80/tcp"},
+			"service web: delete; service web: add 203.0.113.10:80/tcp; server web 10.3.0.19:80: add"},
 		{"names that begin alike are not the same", "new web2 203.0.113.20:80 > 31; weight web2 31 4; forget web", "dns: 21\nweb2: 31=4",
-			"service web2: add 203.0.113.20:80/tcp; server web2 10.3.0.31:80: weight 4; service web: delete"},
+			"service web2: add 203.0.113.20:80/tcp; server web2 10.3.0.31:80: add, weight 4; service web: delete"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var es edits
+			var es changes
 			for c := range strings.SplitSeq(tt.commands, ";") {
 				var err error
-				if es, err = es.with(command(t, strings.TrimSpace(c)), file); err != nil {
+				if es, err = commanded(t, file, es, strings.TrimSpace(c)); err != nil {
 					t.Fatalf("%s: %v", c, err)
 				}
 			}
@@ -118,9 +158,9 @@ func TestEdits(t *testing.T) {
 	}
 }
 
-func says(es edits) (all []string) {
-	for _, e := range es {
-		all = append(all, e.says)
+func says(es changes) (all []string) {
+	for i := range es {
+		all = append(all, es[i].says())
 	}
 	return all
 }
@@ -135,8 +175,7 @@ func TestEditsRefused(t *testing.T) {
 		{"forget api", `there is no service "api"`},
 		{"new web 203.0.113.99:80", `there is a service "web" already`},
 	} {
-		before := edits{command(t, "weight web 11 5")}
-		after, err := before.with(command(t, tt.command), file)
+		after, err := commanded(t, file, command(t, "weight web 11 5"), tt.command)
 		if err == nil || err.Error() != tt.want || after != nil {
 			t.Errorf("%s: %v, want %s", tt.command, err, tt.want)
 		}
@@ -164,22 +203,23 @@ func TestOver(t *testing.T) {
 			`server web 10.3.0.13:80: add (service "web" has server 10.3.0.13:80 already)`},
 		{"the VIP is taken now", "new api 203.0.113.20:80 > 31; weight api 31 4", "other 203.0.113.20:80 > 11", "other: 11", "",
 			`service api: add 203.0.113.20:80/tcp (service "api": vip 203.0.113.20:80/tcp belongs to service "other"); ` +
+				`server api 10.3.0.31:80: add (there is no service "api"); ` +
 				`server api 10.3.0.31:80: weight 4 (there is no service "api")`},
 		{"the quorum is higher now", "delete web 12", "web 203.0.113.10:80 quorum=2 > 11 12", "web: 11 12", "",
 			`server web 10.3.0.12:80: delete (service "web": quorum 2 is more than the 1 servers there are)`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var es edits
+			var es changes
 			for c := range strings.SplitSeq(tt.commands, ";") {
-				es = append(es, command(t, strings.TrimSpace(c)))
+				es = append(es, command(t, strings.TrimSpace(c))...)
 			}
 			next := with(carrying(t), several(t, tt.file))
 			s, lost := es.over(next, config.Host{})
 			if written(s.running.Services) != tt.want+"\n" {
 				t.Errorf("services are\n%s\nwant\n%s", written(s.running.Services), tt.want)
 			}
-			if kept := strings.Join(says(s.edits), "; "); kept != tt.kept {
+			if kept := strings.Join(says(s.changes), "; "); kept != tt.kept {
 				t.Errorf("remembers %q, want %q", kept, tt.kept)
 			}
 			for i := range lost {
@@ -211,7 +251,7 @@ func TestRules(t *testing.T) {
 		{"new api 203.0.113.20:80 quorum=2 > 31", `service "api": quorum 2 is more than the 1 servers there are`},
 		{"new api 203.0.113.20:80 > 31", ""}, // whatever is wrong with others
 	} {
-		_, err := s.edited(edits{command(t, tt.command)}, host)
+		_, err := s.changed(command(t, tt.command), host)
 		got := ""
 		if err != nil {
 			got = err.Error()

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"fleetlb/node/admin"
 )
 
 // TestLeave: the routers are told first, then packets flow for as long as the
@@ -82,7 +84,7 @@ func TestLeaving(t *testing.T) {
 		}
 		for what, err := range map[string]error{
 			"undrain": b.UndrainNode(t.Context()),
-			"weight":  b.SetWeight(t.Context(), "web", server(11), 5),
+			"weight":  b.Edit(t.Context(), []admin.Edit{{Verb: "weight", Service: "web", Server: server(11), Set: map[string]string{"weight": "5"}}}),
 		} {
 			if err == nil || err.Error() != errEnding.Error() {
 				t.Errorf("%s: %v, want %v", what, err, errEnding)

@@ -45,6 +45,8 @@ type director struct {
 	monitor  monitor
 	detector detector // nil: none
 
+	tally tally
+
 	requests chan func()   // to be run by the goroutine in run
 	ended    chan struct{} // closed when it takes no more
 	changing sync.Mutex    // held while the settings change; see reload.go
@@ -103,6 +105,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	defer end()
 
 	d.serve(socket)
+	go d.tally.follow(life, d.plane.Counters)
 	go d.reloadOn(o.Reload)
 	d.warn(cfg)
 	d.log.Info("running", "node", cfg.Node.Name, "version", d.version, "workers", d.workers, "steering", d.ports.Steering())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 
 	"fleetlb/bgp/bfd"
@@ -72,14 +71,14 @@ func (d *director) reconfigure() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, err := config.Load(v.config.File, host)
+	next, err := Load(v.config.File, host)
 	if err != nil {
 		return nil, err
 	}
 	if err := config.Reloadable(v.config, next); err != nil {
 		return nil, err
 	}
-	s, lost := v.edits.over(next, host)
+	s, lost := v.changes.over(next, host)
 	if err := Check(s.running); err != nil {
 		return nil, err
 	}
@@ -108,52 +107,6 @@ func told(changes []config.Change) (all []string) {
 		all = append(all, c.String())
 	}
 	return all
-}
-
-// over applies the edits to a configuration and says which of them it has made
-// meaningless or impossible.
-func (es edits) over(next *config.Config, host config.Host) (s settings, lost []string) {
-	s = settingsOf(next)
-	for _, e := range es {
-		edited, err := s.edited(edits{e}, host)
-		if err != nil {
-			lost = append(lost, fmt.Sprintf("forgotten what was changed by command: %s (%v)", e.says, err))
-			continue
-		}
-		s.running, s.edits = edited, append(s.edits, e)
-	}
-	s.edits = s.edits.needed(next.Services)
-	s.digest = digest(s.running)
-	return s, lost
-}
-
-// edited returns the running configuration with more edits, which the rules of
-// the file must allow.
-func (s *settings) edited(more edits, host config.Host) (*config.Config, error) {
-	services, err := more.apply(s.running.Services)
-	if err != nil {
-		return nil, err
-	}
-	edited := with(s.running, services)
-	return edited, newFaults(s.running, edited, host)
-}
-
-// newFaults is what is wrong with one configuration and was not wrong with the
-// other already, as when a host has been given a VIP's address since.
-func newFaults(old, new *config.Config, host config.Host) error {
-	var faults config.Errors
-	if !errors.As(new.Verify(host), &faults) {
-		return nil
-	}
-	var before config.Errors
-	errors.As(old.Verify(host), &before)
-	faults = slices.DeleteFunc(faults, func(e config.Error) bool {
-		return slices.ContainsFunc(before, func(b config.Error) bool { return b.Text == e.Text })
-	})
-	if len(faults) == 0 {
-		return nil
-	}
-	return faults
 }
 
 // Check says what would keep a director from running with a configuration that
@@ -232,39 +185,4 @@ func (d *director) adopt(s settings, r replacement) error {
 	d.watch()
 	d.settle()
 	return nil
-}
-
-// edit makes a change by command.
-func (d *director) edit(e edit) error {
-	d.changing.Lock()
-	defer d.changing.Unlock()
-	v, err := d.view(context.Background())
-	if err != nil {
-		return err
-	}
-	host, err := config.ThisHost()
-	if err != nil {
-		return err
-	}
-	s := v.settings
-	if s.running, err = s.edited(edits{e}, host); err != nil {
-		return err
-	}
-	if s.edits, err = v.edits.with(e, s.config.Services); err != nil {
-		return err
-	}
-	if err := Check(s.running); err != nil {
-		return err
-	}
-	s.digest = digest(s.running)
-	return d.do(context.Background(), func() error {
-		if d.ending {
-			return errEnding
-		}
-		d.settings = s
-		d.log.Info("by command: " + e.says)
-		d.follow()
-		d.settle()
-		return nil
-	})
 }

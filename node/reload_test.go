@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fleetlb/node/admin"
 	"fleetlb/node/config"
 )
 
@@ -36,7 +37,7 @@ func TestReloadRefused(t *testing.T) {
 	d.settle()
 	serving(t, d)
 	b := backend{d}
-	if err := b.SetWeight(t.Context(), "web", server(11), 5); err != nil {
+	if err := b.Edit(t.Context(), []admin.Edit{{Verb: "weight", Service: "web", Server: server(11), Set: map[string]string{"weight": "5"}}}); err != nil {
 		t.Fatal(err)
 	}
 	before, first := running(t, d)
@@ -172,7 +173,7 @@ func TestReloadKeepsCommands(t *testing.T) {
 	d.settle()
 	serving(t, d)
 	b := backend{d}
-	for _, err := range []error{b.DrainServer(t.Context(), "web", server(11)), b.SetWeight(t.Context(), "web", server(12), 7)} {
+	for _, err := range []error{b.Edit(t.Context(), []admin.Edit{{Verb: "drain", Service: "web", Server: server(11)}}), b.Edit(t.Context(), []admin.Edit{{Verb: "weight", Service: "web", Server: server(12), Set: map[string]string{"weight": "7"}}})} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +193,7 @@ forgotten what was changed by command: server web 10.3.0.12:80: weight 7 (servic
 	if got, want := written(v.running.Services), "web: 11! 13\n"; got != want {
 		t.Errorf("runs %swant %s", got, want)
 	}
-	if got, want := strings.Join(says(v.edits), "; "), "server web 10.3.0.11:80: drain"; got != want {
+	if got, want := strings.Join(says(v.changes), "; "), "server web 10.3.0.11:80: drain"; got != want {
 		t.Errorf("remembers %q, want %q", got, want)
 	}
 }

@@ -196,7 +196,7 @@ func TestRun(t *testing.T) {
 // TestRunAlone is a director that nobody has told anything yet.
 func TestRunAlone(t *testing.T) {
 	w := start(t, "")
-	err := w.client.AddService(t.Context(), admin.ServiceSpec{Name: "web", VIP: mustAddrPort("203.0.113.10:80")})
+	err := w.client.Edit(t.Context(), []admin.Edit{{Verb: "add", Service: "web", Set: map[string]string{"vip": "203.0.113.10:80"}}})
 	if want := "service add: node: interfaces is missing; services need one to get packets from"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

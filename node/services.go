@@ -11,14 +11,20 @@ import (
 	"fleetlb/node/health"
 )
 
-func (b backend) Services(ctx context.Context) ([]admin.Service, error) {
+func (b backend) Services(ctx context.Context, name string) ([]admin.Service, error) {
 	v, c, err := b.counted(ctx)
+	if err == nil {
+		err = v.known(name)
+	}
 	if err != nil {
 		return nil, err
 	}
 	var all []admin.Service
 	for i, p := range v.plan.services {
 		t := v.table.Services[i]
+		if name != "" && t.Name != name {
+			continue
+		}
 		s := admin.Service{
 			Name: t.Name, VIP: p.config.VIP, Protocol: p.config.Protocol, Mode: p.config.Mode,
 			Scheduler: p.config.Scheduler, State: p.state(), Quorum: p.config.Quorum,
@@ -85,6 +91,8 @@ func stateOf(s *service.Server, v health.Verdict) string {
 	switch {
 	case s == s.Service.Sorry:
 		return "sorry"
+	case s.State == service.Up && s.Weight == 0:
+		return service.Draining.String() // quiesced, as ipvsadm users say
 	case s.State == service.Draining && !v.Up:
 		return "down"
 	}

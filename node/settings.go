@@ -13,13 +13,16 @@ import (
 type settings struct {
 	config  *config.Config // as the file had it
 	loaded  time.Time
-	edits   edits          // what was changed since by command
-	running *config.Config // config with the edits
+	read    string         // digest of config
+	changes changes        // made by command, here or for the fleet
+	clock   uint64         // version of the last change
+	running *config.Config // config with the changes
 	digest  string         // of running
 }
 
 func settingsOf(c *config.Config) settings {
-	return settings{config: c, loaded: time.Now(), running: c, digest: digest(c)}
+	sum := digest(c)
+	return settings{config: c, loaded: time.Now(), read: sum, running: c, digest: sum}
 }
 
 // digest tells configurations apart, wherever they were written.

@@ -23,7 +23,7 @@ func (b backend) Status(ctx context.Context) (admin.Status, error) {
 		Services: len(v.plan.services),
 		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
 
-		ConfigFile: v.config.File, ConfigDigest: v.digest, ConfigAgeS: seconds(time.Since(v.loaded)),
+		ConfigFile: v.config.File, ConfigDigest: v.read, RunningDigest: v.digest, ConfigAgeS: seconds(time.Since(v.loaded)),
 		Reloads: v.reloads.done, ReloadFailures: v.reloads.failed, ReloadError: v.reloads.lastError,
 	}
 	for _, i := range b.ports.Interfaces() {
@@ -86,11 +86,11 @@ func (b backend) Config(ctx context.Context) (admin.Config, error) {
 		return admin.Config{}, err
 	}
 	c := admin.Config{
-		File: v.config.File, Digest: v.digest, AgeS: seconds(time.Since(v.loaded)),
+		File: v.config.File, Digest: v.read, Running: v.digest, AgeS: seconds(time.Since(v.loaded)),
 		TOML: string(config.Marshal(v.running)),
 	}
-	for _, e := range v.edits {
-		c.Runtime = append(c.Runtime, e.says)
+	for i := range v.changes {
+		c.Runtime = append(c.Runtime, v.changes[i].says())
 	}
 	return c, nil
 }

@@ -56,7 +56,7 @@ func nothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirecti
 // completeService offers the services there are.
 func (a *app) completeService(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 	return a.ask(c, begun, func(ctx context.Context, d *admin.Client) (names []string) {
-		list, _ := d.Services(ctx)
+		list, _ := d.Services(ctx, "")
 		for _, s := range list {
 			names = append(names, s.Name)
 		}

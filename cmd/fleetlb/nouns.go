@@ -38,8 +38,8 @@ func (a *app) status() *cobra.Command {
 
 func printStatus(w io.Writer, s *admin.Status) {
 	t := newTable(w)
-	t.row("node", fmt.Sprintf("%s, %s for %s (version %s, process %d)", s.Node, s.State, ago(s.UptimeS), s.Version, s.PID))
-	t.row("config", fmt.Sprintf("%s, loaded %s ago (%s)", s.ConfigFile, ago(s.ConfigAgeS), s.ConfigDigest))
+	t.row("node", fmt.Sprintf("%s, %s (version %s, process %d, up %s)", s.Node, s.State, s.Version, s.PID, ago(s.UptimeS)))
+	t.row("config", fmt.Sprintf("%s, loaded %s ago (%s)", s.ConfigFile, ago(s.ConfigAgeS), digests(s.ConfigDigest, s.RunningDigest)))
 	if s.ReloadError != "" {
 		t.row("", "the last reload was refused: "+s.ReloadError)
 	}
@@ -55,17 +55,26 @@ func printStatus(w io.Writer, s *admin.Status) {
 	t.Flush()
 }
 
+// digests are of the file, and of what runs where that is not the same.
+func digests(file, running string) string {
+	if running == file || running == "" {
+		return file
+	}
+	return file + ", by command " + running
+}
+
 func (a *app) services() *cobra.Command {
 	return a.noun(&cobra.Command{
-		Use: "services", GroupID: groupLook,
+		Use: "services [SERVICE]", GroupID: groupLook,
 		Short: "Services: VIP, port and protocol, and what they carry",
 		Long: `Services, by name.
 
 UP is healthy servers of all servers. STATE is up, down (no server for new
 connections) or sorry (only the sorry server is left). ANNOUNCED says whether
 the VIP is announced on the service's behalf, which takes QUORUM healthy servers.`,
-	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
-		list, err := d.Services(ctx)
+		Args: usage(0, 1, "at most one SERVICE"), ValidArgsFunction: a.completeServer(false),
+	}, func(ctx context.Context, d *admin.Client, args []string) (view, error) {
+		list, err := d.Services(ctx, first(args))
 		return viewOf(list, "NAME VIP PROTOCOL MODE SCHEDULER STATE UP QUORUM ANNOUNCED ACTIVE INACTIVE CONNECTIONS IN OUT",
 			func(s admin.Service) []string {
 				return []string{s.Name, place(s.VIP), s.Protocol, s.Mode, s.Scheduler, s.State,
@@ -196,7 +205,7 @@ func (a *app) drops() *cobra.Command {
 }
 
 func (a *app) config() *cobra.Command {
-	return a.noun(&cobra.Command{
+	c := a.noun(&cobra.Command{
 		Use: "config", GroupID: groupLook,
 		Short: "The running configuration, every default filled in",
 		Long: `The running configuration as TOML, with every default filled in and with the
@@ -204,13 +213,36 @@ changes made by command since it was loaded, which are also listed at the top.`,
 	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
 		c, err := d.Config(ctx)
 		return view{anys([]admin.Config{c}), func(w io.Writer) {
-			fmt.Fprintf(w, "# %s, loaded %s ago (%s)\n", c.File, ago(c.AgeS), c.Digest)
+			fmt.Fprintf(w, "# %s, loaded %s ago (%s)\n", c.File, ago(c.AgeS), digests(c.Digest, c.Running))
 			for _, change := range c.Runtime {
 				fmt.Fprintf(w, "# changed since: %s\n", change)
 			}
 			fmt.Fprintf(w, "\n%s\n", strings.Trim(c.TOML, "\n"))
 		}}, err
 	})
+	c.AddCommand(a.configSave())
+	return c
+}
+
+func (a *app) configSave() *cobra.Command {
+	return &cobra.Command{
+		Use:   "save",
+		Short: "Write what was changed by command into a file that a restart reads",
+		Long: `Write what was changed by command into fleetlb-saved.toml, in the directory of the
+first include pattern that reads it there, and reload. The operator's own files
+stay as they are; what was saved is laid over them. A file of that name which
+config save did not write, or which has been changed since, is left alone.`,
+		Args: usage(0, 0, ""), ValidArgsFunction: nothing,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.act(c, func(ctx context.Context, d *admin.Client) error {
+				file, err := d.Save(ctx)
+				if err == nil {
+					fmt.Fprintln(a.stdout, file)
+				}
+				return err
+			})
+		},
+	}
 }
 
 func first(args []string) string {

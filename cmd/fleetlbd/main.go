@@ -65,7 +65,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "fleetlbd:", err)
 		return failed
 	}
-	cfg, err := config.Load(*file+*check, host)
+	cfg, err := node.Load(*file+*check, host)
 	if err == nil {
 		err = node.Check(cfg)
 	}

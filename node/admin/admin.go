@@ -8,13 +8,11 @@
 // # Nouns and verbs
 //
 //	GET    /v1/status /v1/services /v1/servers /v1/health /v1/sessions /v1/nodes
-//	       /v1/bgp/neighbors /v1/bgp/routes /v1/pool /v1/drops /v1/config
+//	       /v1/bgp/neighbors /v1/bgp/routes /v1/pool /v1/drops /v1/config /v1/settings /v1/traffic
 //	GET    /v1/explain?protocol=tcp&src=IP:PORT&dst=IP:PORT      /v1/doctor
 //	POST   /v1/reload /v1/node/drain /v1/node/undrain
-//	POST   /v1/services                         DELETE /v1/services/NAME
-//	POST   /v1/services/NAME/servers            DELETE /v1/services/NAME/servers/IP:PORT
-//	POST   /v1/services/NAME/servers/IP:PORT/drain   …/ready
-//	PUT    /v1/services/NAME/servers/IP:PORT/weight
+//	POST   /v1/edit (an array of [Edit])         /v1/config/save
+//	POST   /v1/traffic/zero[?service=NAME]
 //
 // Every answer to a GET is an array of objects, sorted, also where there is only
 // one; reload answers with the array of what it changed; the other verbs answer
@@ -33,7 +31,6 @@ package admin
 import (
 	"context"
 	"iter"
-	"net/netip"
 )
 
 // A Backend is what the operator can see and do. It is called concurrently.
@@ -41,9 +38,9 @@ import (
 // whose text then says what is wrong; the socket puts the verb before it.
 type Backend interface {
 	Status(context.Context) (Status, error)
-	Services(context.Context) ([]Service, error)
-	Servers(ctx context.Context, service string) ([]Server, error) // of all services when ""
-	Health(ctx context.Context, service string) ([]Health, error)  // of all services when ""
+	Services(ctx context.Context, service string) ([]Service, error) // all when ""
+	Servers(ctx context.Context, service string) ([]Server, error)   // of all services when ""
+	Health(ctx context.Context, service string) ([]Health, error)    // of all services when ""
 	Sessions(context.Context, SessionFilter) iter.Seq2[Session, error]
 	Nodes(context.Context) ([]Node, error)
 	Neighbors(context.Context) ([]Neighbor, error)
@@ -51,17 +48,15 @@ type Backend interface {
 	Pool(context.Context) ([]Pool, error)
 	Drops(context.Context) ([]Drop, error)
 	Config(context.Context) (Config, error)
+	Settings(ctx context.Context, service string) ([]Setting, error) // of all services when ""
+	Traffic(ctx context.Context, service string) ([]Traffic, error)  // of all services when ""
 
 	Explain(context.Context, Tuple) (Explanation, error)
 	Doctor(context.Context) ([]Finding, error)
 
-	AddService(context.Context, ServiceSpec) error
-	DeleteService(ctx context.Context, service string) error
-	AddServer(ctx context.Context, service string, server ServerSpec) error
-	DeleteServer(ctx context.Context, service string, server netip.AddrPort) error
-	DrainServer(ctx context.Context, service string, server netip.AddrPort) error
-	ReadyServer(ctx context.Context, service string, server netip.AddrPort) error
-	SetWeight(ctx context.Context, service string, server netip.AddrPort, weight int) error
+	Edit(context.Context, []Edit) error             // all of them or none
+	Zero(ctx context.Context, service string) error // what Traffic counts; of all services when ""
+	Save(context.Context) (string, error)           // what was changed so, into a file, which it names
 
 	DrainNode(context.Context) error
 	UndrainNode(context.Context) error

@@ -110,7 +110,7 @@ func TestNouns(t *testing.T) {
 	same("status", status, d.StatusNow, err)
 	config, err := c.Config(ctx)
 	same("config", config, d.ConfigNow, err)
-	services, err := c.Services(ctx)
+	services, err := c.Services(ctx, "")
 	same("services", services, []admin.Service{d.ServiceList[1], d.ServiceList[0]}, err)
 	servers, err := c.Servers(ctx, "")
 	same("servers", servers, []admin.Server{d.ServerList[2], d.ServerList[1], d.ServerList[0]}, err)
@@ -149,12 +149,15 @@ func TestKeys(t *testing.T) {
 		"pool":          "address ports sessions busiest_server busiest_ports",
 		"health":        "service address check state since_s checks failures duration_us reason",
 		"doctor":        "check state found advice",
-		"config":        "file digest age_s runtime toml",
+		"config":        "file digest running_digest age_s runtime toml",
+		"settings":      "service server set",
+		"traffic": "service server active inactive persistent connections packets_in packets_out bytes_in bytes_out " +
+			"connection_rate packet_in_rate packet_out_rate byte_in_rate byte_out_rate",
 		"services": "name vip protocol mode scheduler state quorum servers servers_up announced active inactive connections " +
 			"packets_in packets_out bytes_in bytes_out",
 		"status": "node state version pid uptime_s workers interfaces steering offload services services_up servers servers_up sessions " +
 			"max_sessions opened packets_in packets_out bytes_in bytes_out dropped bgp_neighbors bgp_established bgp_routes " +
-			"config_file config_digest config_age_s reloads reload_failures reload_error",
+			"config_file config_digest running_digest config_age_s reloads reload_failures reload_error",
 		"explain?protocol=tcp&src=198.51.100.7:4711&dst=203.0.113.10:80": "protocol src dst direction verdict service slot worker session " +
 			"scheduler server local next_hop why",
 	}
@@ -205,22 +208,30 @@ func TestVerbs(t *testing.T) {
 	_, c := open(t, d)
 	ctx := t.Context()
 	a11, a12, a13 := netip.MustParseAddrPort("10.3.0.11:8080"), netip.MustParseAddrPort("10.3.0.12:8080"), netip.MustParseAddrPort("[2001:db8:3::13]:8080")
-	zero := 0
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	must(c.DrainServer(ctx, "web", a11))
-	must(c.SetWeight(ctx, "web", a11, 0))
-	must(c.ReadyServer(ctx, "web", a12))
-	must(c.AddServer(ctx, "web", admin.ServerSpec{Address: a13, Weight: &zero}))
-	must(c.DeleteServer(ctx, "web", a13))
-	must(c.AddService(ctx, admin.ServiceSpec{Name: "a/b c%d", VIP: netip.MustParseAddrPort("203.0.113.11:80"), Protocol: "tcp",
-		Check: &admin.CheckSpec{Type: "http"}, Servers: []admin.ServerSpec{{Address: a11}}}))
-	must(c.DrainServer(ctx, "a/b c%d", a11)) // a name that a path must not swallow
-	must(c.DeleteService(ctx, "dns"))
+	edit := func(verb, service string, server netip.AddrPort, words ...string) {
+		t.Helper()
+		must(c.Edit(ctx, []admin.Edit{edited(verb, service, server, words...)}))
+	}
+	edit("drain", "web", a11)
+	edit("weight", "web", a11, "weight=0")
+	edit("ready", "web", a12)
+	edit("add", "web", a13, "weight=0")
+	edit("delete", "web", a13)
+	must(c.Edit(ctx, []admin.Edit{
+		edited("add", "a/b c%d", netip.AddrPort{}, "vip=203.0.113.11:80", "protocol=tcp", "check.type=http"),
+		edited("add", "a/b c%d", a11)}))
+	edit("drain", "a/b c%d", a11)
+	edit("delete", "dns", netip.AddrPort{})
+	must(c.Zero(ctx, "web"))
+	if file, err := c.Save(ctx); err != nil || file != "/etc/fleetlb/services/fleetlb-saved.toml" {
+		t.Errorf("saved to %q, %v", file, err)
+	}
 	must(c.DrainNode(ctx))
 	var got []string
 	servers, err := c.Servers(ctx, "")
@@ -246,6 +257,19 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// edited is an edit with its keys as KEY=VALUE.
+func edited(verb, service string, server netip.AddrPort, words ...string) admin.Edit {
+	e := admin.Edit{Verb: verb, Service: service, Server: server}
+	for _, w := range words {
+		if e.Set == nil {
+			e.Set = map[string]string{}
+		}
+		key, word, _ := strings.Cut(w, "=")
+		e.Set[key] = word
+	}
+	return e
+}
+
 func TestErrors(t *testing.T) {
 	d := admintest.Example()
 	_, c := open(t, d)
@@ -262,6 +286,9 @@ func TestErrors(t *testing.T) {
 		}
 		return nil
 	}
+	try := func(verb, service string, server netip.AddrPort, words ...string) error {
+		return c.Edit(ctx, []admin.Edit{edited(verb, service, server, words...)})
+	}
 	_, servers := c.Servers(ctx, "wbe")
 	_, drops := c.Drops(ctx)
 	_, nodes := c.Nodes(ctx)
@@ -272,14 +299,14 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{servers, admin.NotFound, `servers: there is no service "wbe"`},
-		{c.DrainServer(ctx, "web", at), admin.NotFound, `server drain: service "web" has no server 10.0.0.99:1`},
-		{c.ReadyServer(ctx, "wbe", at), admin.NotFound, `server ready: there is no service "wbe"`},
-		{c.SetWeight(ctx, "web", at, 1), admin.NotFound, `server weight: service "web" has no server 10.0.0.99:1`},
-		{c.DeleteServer(ctx, "..", at), admin.Invalid, `server delete: ".." is not the name of a service`},
-		{c.DeleteService(ctx, ""), admin.Invalid, `service delete: "" is not the name of a service`},
-		{c.AddService(ctx, admin.ServiceSpec{Name: "web"}), admin.Refused, `service add: there is a service "web" already`},
-		{c.AddServer(ctx, "web", admin.ServerSpec{Address: netip.MustParseAddrPort("10.3.0.11:8080")}), admin.Refused,
+		{try("drain", "web", at), admin.NotFound, `server drain: service "web" has no server 10.0.0.99:1`},
+		{try("ready", "wbe", at), admin.NotFound, `server ready: there is no service "wbe"`},
+		{try("weight", "web", at, "weight=1"), admin.NotFound, `server weight: service "web" has no server 10.0.0.99:1`},
+		{try("delete", "..", netip.AddrPort{}), admin.NotFound, `service delete: there is no service ".."`},
+		{try("add", "web", netip.AddrPort{}), admin.Refused, `service add: there is a service "web" already`},
+		{try("add", "web", netip.MustParseAddrPort("10.3.0.11:8080")), admin.Refused,
 			`server add: service "web" has server 10.3.0.11:8080 already`},
+		{c.Zero(ctx, "wbe"), admin.NotFound, `traffic zero: there is no service "wbe"`},
 		{drops, admin.Internal, "drops: worker 1 does not answer"},
 		{nodes, admin.Unavailable, "nodes: director: still starting"},
 		{reload, admin.Refused, "reload: lb1.toml:3: unknown key\nlb1.toml:7: port 0"},
@@ -294,8 +321,8 @@ func TestErrors(t *testing.T) {
 
 func TestBadRequests(t *testing.T) {
 	path, _ := open(t, admintest.Example())
-	big := `{"weight":` + strings.Repeat(" ", 1<<20) + `1}`
-	const server = "/v1/services/web/servers/10.3.0.11:8080"
+	big := `[{"verb":` + strings.Repeat(" ", 1<<20) + `"add"}]`
+	const edit = "/v1/edit"
 	tests := []struct {
 		method, target, body string
 		code                 int
@@ -311,15 +338,16 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/sessions?client=me", "", 400, `client "me" is neither an address nor a prefix`},
 		{"GET", "/v1/sessions?server=it", "", 400, `server "it" is neither an address nor IP:PORT`},
 		{"GET", "/v1/explain", "", 400, "not an ip:port"},
-		{"POST", server + "x/drain", "", 400, `server "10.3.0.11:8080x" is not IP:PORT`},
-		{"PUT", server + "/weight", `{"weight":1,"wieght":2}`, 400, `request: json: unknown field "wieght"`},
-		{"PUT", server + "/weight", `{"weight":1}{"weight":2}`, 400, "request: more than one value"},
-		{"PUT", server + "/weight", `{"weight":"1"}`, 400, "request: json: cannot unmarshal string"},
-		{"PUT", server + "/weight", `{"weight":1`, 400, "request: unexpected EOF"},
-		{"PUT", server + "/weight", ``, 400, "request: EOF"},
-		{"PUT", server + "/weight", big, 400, "more than 1 MiB"},
+		{"POST", edit, `[{"verb":"drain","service":"web","server":"10.3.0.11:8080x"}]`, 400, "request: "},
+		{"POST", edit, `[{"verb":"add","sevrice":"web"}]`, 400, `request: json: unknown field "sevrice"`},
+		{"POST", edit, `[][]`, 400, "request: more than one value"},
+		{"POST", edit, `{"verb":"add"}`, 400, "request: json: cannot unmarshal object"},
+		{"POST", edit, `[{"set":{"weight":1}}]`, 400, "request: json: cannot unmarshal number"},
+		{"POST", edit, `[{"verb":"add"`, 400, "request: unexpected EOF"},
+		{"POST", edit, ``, 400, "request: EOF"},
+		{"POST", edit, big, 400, "more than 1 MiB"},
+		{"POST", "/v1/traffic/zero?all=1", "", 400, `query: there is no parameter "all"`},
 		{"POST", "/v1/reload", big, 400, "more than 1 MiB"},
-		{"POST", "/v1/services", `{"vip":"203.0.113.10"}`, 400, "request: "},
 	}
 	for _, tt := range tests {
 		code, body := raw(t, path, tt.method, tt.target, strings.NewReader(tt.body))
@@ -500,12 +528,12 @@ func TestNobodyThere(t *testing.T) {
 
 // Whatever body is sent to a verb, it answers in its own form and lives; what it
 // takes, it can say again.
-func FuzzAddService(f *testing.F) {
-	f.Add([]byte(`{"name":"a","vip":"203.0.113.10:80","check":{"type":"http","status":["200-299"]},"servers":[{"address":"[2001:db8::1]:1","weight":0}]}`))
-	f.Add([]byte(`{"name":"a","vip":""}`))
+func FuzzEdit(f *testing.F) {
+	f.Add([]byte(`[{"verb":"add","service":"a","set":{"vip":"203.0.113.10:80"}},{"verb":"add","service":"a","server":"[2001:db8::1]:1","fleet":true}]`))
+	f.Add([]byte(`[{"verb":"add","service":"a","server":""}]`))
 	f.Add([]byte(`[`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var got admin.ServiceSpec
+		var got []admin.Edit
 		d := json.NewDecoder(bytes.NewReader(body))
 		d.DisallowUnknownFields()
 		if d.Decode(&got) != nil {
@@ -515,23 +543,19 @@ func FuzzAddService(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var twice admin.ServiceSpec
+		var twice []admin.Edit
 		if err := json.Unmarshal(again, &twice); err != nil || !reflect.DeepEqual(normal(got), normal(twice)) {
 			t.Errorf("%s became %s: %v", body, again, err)
 		}
 	})
 }
 
-// normal has no lists that are empty and not nil, which do not survive.
-func normal(s admin.ServiceSpec) admin.ServiceSpec {
-	if len(s.Servers) == 0 {
-		s.Servers = nil
+// normal has no sets that are empty and not nil, which do not survive.
+func normal(edits []admin.Edit) []admin.Edit {
+	for i := range edits {
+		if len(edits[i].Set) == 0 {
+			edits[i].Set = nil
+		}
 	}
-	if s.Check != nil && len(s.Check.Status) == 0 {
-		s.Check.Status = nil
-	}
-	if s.Check != nil && len(s.Check.Command) == 0 {
-		s.Check.Command = nil
-	}
-	return s
+	return edits
 }

@@ -3,10 +3,8 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
-	"net/netip"
 	"net/url"
 )
 
@@ -14,8 +12,8 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return one[Status](ctx, c, "status", nil)
 }
 
-func (c *Client) Services(ctx context.Context) ([]Service, error) {
-	return list[Service](ctx, c, "services", nil)
+func (c *Client) Services(ctx context.Context, service string) ([]Service, error) {
+	return list[Service](ctx, c, "services", ofServiceQuery(service))
 }
 
 func (c *Client) Servers(ctx context.Context, service string) ([]Server, error) {
@@ -48,6 +46,22 @@ func (c *Client) Drops(ctx context.Context) ([]Drop, error) {
 
 func (c *Client) Config(ctx context.Context) (Config, error) {
 	return one[Config](ctx, c, "config", nil)
+}
+
+func (c *Client) Settings(ctx context.Context, service string) ([]Setting, error) {
+	return list[Setting](ctx, c, "settings", ofServiceQuery(service))
+}
+
+func (c *Client) Traffic(ctx context.Context, service string) ([]Traffic, error) {
+	return list[Traffic](ctx, c, "traffic", ofServiceQuery(service))
+}
+
+func (c *Client) Zero(ctx context.Context, service string) error {
+	resp, err := c.do(ctx, http.MethodPost, "/v1/traffic/zero", ofServiceQuery(service), nil)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 func (c *Client) Explain(ctx context.Context, t Tuple) (Explanation, error) {
@@ -99,53 +113,20 @@ func (c *Client) act(ctx context.Context, method, path string, body any) error {
 	return resp.Body.Close()
 }
 
-// servicePath is where a service lives; more is joined to it. Names that a path
-// would swallow name no service.
-func servicePath(noun, service string, more ...string) (string, error) {
-	if service == "" || service == "." || service == ".." {
-		return "", &Error{Invalid, noun, fmt.Sprintf("%q is not the name of a service", service)}
-	}
-	path := "/v1/services/" + url.PathEscape(service)
-	for _, m := range more {
-		path += "/" + url.PathEscape(m)
-	}
-	return path, nil
+func (c *Client) Edit(ctx context.Context, edits []Edit) error {
+	return c.act(ctx, http.MethodPost, "/v1/edit", edits)
 }
 
-func (c *Client) onService(ctx context.Context, noun, method string, body any, service string, more ...string) error {
-	path, err := servicePath(noun, service, more...)
+// Save returns the name of the file.
+func (c *Client) Save(ctx context.Context) (string, error) {
+	saved, err := exchange[savedFile](ctx, c, http.MethodPost, "/v1/config/save", nil)
+	if err == nil && len(saved) != 1 {
+		err = &Error{Internal, "config save", "the director does not say where"}
+	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	return c.act(ctx, method, path, body)
-}
-
-func (c *Client) AddService(ctx context.Context, s ServiceSpec) error {
-	return c.act(ctx, http.MethodPost, "/v1/services", s)
-}
-
-func (c *Client) DeleteService(ctx context.Context, service string) error {
-	return c.onService(ctx, "service delete", http.MethodDelete, nil, service)
-}
-
-func (c *Client) AddServer(ctx context.Context, service string, s ServerSpec) error {
-	return c.onService(ctx, "server add", http.MethodPost, s, service, "servers")
-}
-
-func (c *Client) DeleteServer(ctx context.Context, service string, server netip.AddrPort) error {
-	return c.onService(ctx, "server delete", http.MethodDelete, nil, service, "servers", server.String())
-}
-
-func (c *Client) DrainServer(ctx context.Context, service string, server netip.AddrPort) error {
-	return c.onService(ctx, "server drain", http.MethodPost, nil, service, "servers", server.String(), "drain")
-}
-
-func (c *Client) ReadyServer(ctx context.Context, service string, server netip.AddrPort) error {
-	return c.onService(ctx, "server ready", http.MethodPost, nil, service, "servers", server.String(), "ready")
-}
-
-func (c *Client) SetWeight(ctx context.Context, service string, server netip.AddrPort, weight int) error {
-	return c.onService(ctx, "server weight", http.MethodPut, weightSpec{weight}, service, "servers", server.String(), "weight")
+	return saved[0].File, nil
 }
 
 func (c *Client) DrainNode(ctx context.Context) error {

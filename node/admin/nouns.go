@@ -33,7 +33,8 @@ type Status struct {
 	Routes      int `json:"bgp_routes"`
 
 	ConfigFile     string `json:"config_file"`
-	ConfigDigest   string `json:"config_digest"`
+	ConfigDigest   string `json:"config_digest"`  // of the file
+	RunningDigest  string `json:"running_digest"` // with what was changed since by command
 	ConfigAgeS     int64  `json:"config_age_s"`
 	Reloads        int    `json:"reloads"`
 	ReloadFailures int    `json:"reload_failures"`
@@ -170,10 +171,40 @@ type Drop struct {
 // Config is the running configuration.
 type Config struct {
 	File    string   `json:"file"`
-	Digest  string   `json:"digest"`
+	Digest  string   `json:"digest"`         // of the file
+	Running string   `json:"running_digest"` // with what was changed by command
 	AgeS    int64    `json:"age_s"`
 	Runtime []string `json:"runtime"` // changes made since by command, one sentence each
 	TOML    string   `json:"toml"`    // with every default filled in
+}
+
+// Setting is a service, or one of its servers, as it is configured.
+type Setting struct {
+	Service string            `json:"service"`
+	Server  netip.AddrPort    `json:"server"` // "": the service itself
+	Set     map[string]string `json:"set"`    // every key by its path, as an [Edit] would set it
+}
+
+// Traffic is what a service, or one of its servers, has carried since it was
+// added or its counters were last zeroed, and what it carries a second: an
+// average in which what was two seconds ago counts three quarters of what is now.
+type Traffic struct {
+	Service     string         `json:"service"`
+	Server      netip.AddrPort `json:"server"` // "": all of them together
+	Active      int            `json:"active"`
+	Inactive    int            `json:"inactive"`
+	Persistent  int            `json:"persistent"` // clients bound to the server for longer than a connection
+	Connections uint64         `json:"connections"`
+	PacketsIn   uint64         `json:"packets_in"`
+	PacketsOut  uint64         `json:"packets_out"`
+	BytesIn     uint64         `json:"bytes_in"`
+	BytesOut    uint64         `json:"bytes_out"`
+
+	ConnectionRate float64 `json:"connection_rate"`
+	PacketInRate   float64 `json:"packet_in_rate"`
+	PacketOutRate  float64 `json:"packet_out_rate"`
+	ByteInRate     float64 `json:"byte_in_rate"`
+	ByteOutRate    float64 `json:"byte_out_rate"`
 }
 
 // Tuple is the two ends of a packet, as on the wire.

@@ -14,6 +14,14 @@ func compareServers(a, b Server) int {
 	return cmp.Or(strings.Compare(a.Service, b.Service), a.Address.Compare(b.Address))
 }
 
+func compareSettings(a, b Setting) int {
+	return cmp.Or(strings.Compare(a.Service, b.Service), a.Server.Compare(b.Server))
+}
+
+func compareTraffic(a, b Traffic) int {
+	return cmp.Or(strings.Compare(a.Service, b.Service), a.Server.Compare(b.Server))
+}
+
 func compareHealth(a, b Health) int {
 	return cmp.Or(strings.Compare(a.Service, b.Service), a.Address.Compare(b.Address))
 }

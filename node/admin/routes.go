@@ -19,7 +19,7 @@ func routes(b Backend) http.Handler {
 	m := http.NewServeMux()
 
 	noun(m, "status", only(b.Status), nil)
-	noun(m, "services", plain(b.Services), compareServices)
+	noun(m, "services", ofService(b.Services), compareServices)
 	noun(m, "servers", ofService(b.Servers), compareServers)
 	noun(m, "health", ofService(b.Health), compareHealth)
 	noun(m, "nodes", plain(b.Nodes), compareNodes)
@@ -28,30 +28,30 @@ func routes(b Backend) http.Handler {
 	noun(m, "pool", plain(b.Pool), comparePools)
 	noun(m, "drops", plain(b.Drops), compareDrops)
 	noun(m, "config", only(b.Config), nil)
+	noun(m, "settings", ofService(b.Settings), compareSettings)
+	noun(m, "traffic", ofService(b.Traffic), compareTraffic)
 	noun(m, "explain", explain(b), nil)
 	noun(m, "doctor", plain(b.Doctor), compareFindings)
 	m.HandleFunc("GET /v1/sessions", sessions(b))
 
 	verb(m, "POST /v1/node/drain", "node drain", simple(b.DrainNode))
 	verb(m, "POST /v1/node/undrain", "node undrain", simple(b.UndrainNode))
-	verb(m, "POST /v1/services", "service add", withBody(func(r *http.Request, s ServiceSpec) error {
-		return b.AddService(r.Context(), s)
-	}))
-	verb(m, "DELETE /v1/services/{service}", "service delete", func(r *http.Request) error {
-		return b.DeleteService(r.Context(), r.PathValue("service"))
+	m.HandleFunc("POST /v1/edit", edit(b))
+	verb(m, "POST /v1/traffic/zero", "traffic zero", func(r *http.Request) error {
+		q, err := parameters(r, "service")
+		if err != nil {
+			return err
+		}
+		return b.Zero(r.Context(), q.Get("service"))
 	})
-	verb(m, "POST /v1/services/{service}/servers", "server add", withBody(func(r *http.Request, s ServerSpec) error {
-		return b.AddServer(r.Context(), r.PathValue("service"), s)
-	}))
-	const server = "/v1/services/{service}/servers/{server}"
-	verb(m, "DELETE "+server, "server delete", onServer(b.DeleteServer))
-	verb(m, "POST "+server+"/drain", "server drain", onServer(b.DrainServer))
-	verb(m, "POST "+server+"/ready", "server ready", onServer(b.ReadyServer))
-	verb(m, "PUT "+server+"/weight", "server weight", withBody(func(r *http.Request, w weightSpec) error {
-		return onServer(func(ctx context.Context, service string, server netip.AddrPort) error {
-			return b.SetWeight(ctx, service, server, w.Weight)
-		})(r)
-	}))
+	m.HandleFunc("POST /v1/config/save", func(w http.ResponseWriter, r *http.Request) {
+		file, err := b.Save(r.Context())
+		if err != nil {
+			fail(w, explained("config save", err, Refused))
+			return
+		}
+		answer(w, []savedFile{{file}})
+	})
 	m.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		changes, err := b.Reload(r.Context()) // in its order
 		if err != nil {
@@ -166,34 +166,45 @@ func simple(do func(context.Context) error) func(*http.Request) error {
 	return func(r *http.Request) error { return do(r.Context()) }
 }
 
-func onServer(do func(context.Context, string, netip.AddrPort) error) func(*http.Request) error {
-	return func(r *http.Request) error {
-		server, err := netip.ParseAddrPort(r.PathValue("server"))
-		if err != nil {
-			return Errorf(Invalid, "server %q is not IP:PORT", r.PathValue("server"))
+// savedFile is the answer to config save.
+type savedFile struct {
+	File string `json:"file"`
+}
+
+// edit serves changes to the services. What is refused is named after the first
+// of them, which is what the operator asked for.
+func edit(b Backend) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var edits []Edit
+		noun := "edit"
+		err := decode(r, &edits)
+		if err == nil && len(edits) > 0 {
+			noun = edits[0].noun()
+			err = b.Edit(r.Context(), edits)
 		}
-		return do(r.Context(), r.PathValue("service"), server)
+		if err != nil {
+			fail(w, explained(noun, err, Refused))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
-// withBody decodes the request strictly: what we do not understand, we must not
-// half do.
-func withBody[T any](do func(*http.Request, T) error) func(*http.Request) error {
-	return func(r *http.Request) error {
-		var body T
-		d := json.NewDecoder(r.Body)
-		d.DisallowUnknownFields()
-		err := d.Decode(&body)
-		if err == nil {
-			if _, more := d.Token(); !errors.Is(more, io.EOF) {
-				err = errors.New("more than one value")
-			}
+// decode reads a request strictly: what we do not understand, we must not half
+// do.
+func decode(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("more than one value")
 		}
-		if err != nil {
-			return Errorf(Invalid, "request: %v", err)
-		}
-		return do(r, body)
 	}
+	if err != nil {
+		return Errorf(Invalid, "request: %v", err)
+	}
+	return nil
 }
 
 // answer writes a list, [] when it is nil.

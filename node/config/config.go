@@ -34,6 +34,9 @@ type Config struct {
 	Dataplane Dataplane `toml:"dataplane"`
 	Admin     Admin     `toml:"admin"`
 	Services  []Service `toml:"service" id:"name"` // in the order of the files
+	Edits     []Edit    `toml:"edit" id:"service"` // of the services; what was done by command, and saved
+
+	Written []Service `toml:"-"` // Services as the files have them, where Edits have been applied since
 }
 
 // Node is the director itself.

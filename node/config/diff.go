@@ -52,8 +52,10 @@ func (c *Config) Equal(d *Config) bool {
 		return c == d
 	}
 	a, b := *c, *d
-	a.File, a.Files, a.Warnings, a.Include = "", nil, nil, nil
-	b.File, b.Files, b.Warnings, b.Include = "", nil, nil, nil
+	for _, each := range []*Config{&a, &b} {
+		each.File, each.Files, each.Warnings, each.Include = "", nil, nil, nil
+		each.Edits, each.Written = nil, nil
+	}
 	return reflect.DeepEqual(a, b)
 }
 
@@ -71,7 +73,7 @@ func (d *differ) table(where string, old, new reflect.Value, oldPick, newPick st
 	for i := range fields {
 		f := &fields[i]
 		a, b := old.Field(f.index), new.Field(f.index)
-		if where == "" && f.key == "include" || !f.exists(newPick) {
+		if where == "" && (f.key == "include" || f.key == "edit") || !f.exists(newPick) {
 			continue // of what goes with the governing word, the word tells
 		}
 		if element(a.Type()) == nil {

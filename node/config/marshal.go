@@ -44,7 +44,7 @@ func (p *printer) table(name string, v reflect.Value, pick string) {
 	}
 	for i := range fields {
 		f := &fields[i]
-		if element(v.Field(f.index).Type()) != nil && f.exists(pick) {
+		if element(v.Field(f.index).Type()) != nil && f.exists(pick) && dotted(name, f.key) != "edit" {
 			p.tables(dotted(name, f.key), v.Field(f.index), pick)
 		}
 	}

@@ -27,6 +27,8 @@ type Director struct {
 	RouteList    []admin.Route
 	PoolList     []admin.Pool
 	DropList     []admin.Drop
+	SettingList  []admin.Setting
+	TrafficList  []admin.Traffic
 	ConfigNow    admin.Config
 	Findings     []admin.Finding
 	Changes      []admin.Change // of the next reload
@@ -58,8 +60,15 @@ func (d *Director) Status(context.Context) (admin.Status, error) {
 	return d.StatusNow, err
 }
 
-func (d *Director) Services(context.Context) ([]admin.Service, error) {
-	return read(d, "services", &d.ServiceList)
+func (d *Director) Services(_ context.Context, service string) ([]admin.Service, error) {
+	leave, err := d.enter("services")
+	defer leave()
+	if err == nil {
+		err = d.known(service)
+	}
+	return slices.DeleteFunc(slices.Clone(d.ServiceList), func(s admin.Service) bool {
+		return service != "" && s.Name != service
+	}), err
 }
 
 func (d *Director) Servers(_ context.Context, service string) ([]admin.Server, error) {
@@ -139,6 +148,28 @@ func (d *Director) Doctor(context.Context) ([]admin.Finding, error) {
 	return read(d, "doctor", &d.Findings)
 }
 
+func (d *Director) Settings(_ context.Context, service string) ([]admin.Setting, error) {
+	leave, err := d.enter("settings")
+	defer leave()
+	if err == nil {
+		err = d.known(service)
+	}
+	return slices.DeleteFunc(slices.Clone(d.SettingList), func(s admin.Setting) bool {
+		return service != "" && s.Service != service
+	}), err
+}
+
+func (d *Director) Traffic(_ context.Context, service string) ([]admin.Traffic, error) {
+	leave, err := d.enter("traffic")
+	defer leave()
+	if err == nil {
+		err = d.known(service)
+	}
+	return slices.DeleteFunc(slices.Clone(d.TrafficList), func(t admin.Traffic) bool {
+		return service != "" && t.Service != service
+	}), err
+}
+
 // Explain knows the services, and gives every connection its first server.
 func (d *Director) Explain(_ context.Context, t admin.Tuple) (admin.Explanation, error) {
 	leave, err := d.enter("explain")
@@ -162,101 +193,6 @@ func (d *Director) known(service string) error {
 		return nil
 	}
 	return admin.Errorf(admin.NotFound, "there is no service %q", service)
-}
-
-func (d *Director) AddService(_ context.Context, spec admin.ServiceSpec) error {
-	leave, err := d.enter("service add")
-	defer leave()
-	if err != nil {
-		return err
-	}
-	if d.known(spec.Name) == nil {
-		return admin.Errorf(admin.Refused, "there is a service %q already", spec.Name)
-	}
-	d.ServiceList = append(d.ServiceList, admin.Service{
-		Name: spec.Name, VIP: spec.VIP, Protocol: spec.Protocol, Mode: spec.Mode, Scheduler: spec.Scheduler, Quorum: spec.Quorum,
-		State: "down", Servers: len(spec.Servers),
-	})
-	for _, s := range spec.Servers {
-		d.add(spec.Name, s)
-	}
-	return nil
-}
-
-func (d *Director) add(service string, spec admin.ServerSpec) {
-	weight := 1
-	if spec.Weight != nil {
-		weight = *spec.Weight
-	}
-	d.ServerList = append(d.ServerList, admin.Server{Service: service, Address: spec.Address, Weight: weight, State: "down"})
-}
-
-func (d *Director) DeleteService(_ context.Context, service string) error {
-	leave, err := d.enter("service delete")
-	defer leave()
-	if err == nil {
-		err = d.known(service)
-	}
-	if err != nil {
-		return err
-	}
-	d.ServiceList = slices.DeleteFunc(d.ServiceList, func(s admin.Service) bool { return s.Name == service })
-	d.ServerList = slices.DeleteFunc(d.ServerList, func(s admin.Server) bool { return s.Service == service })
-	return nil
-}
-
-func (d *Director) AddServer(_ context.Context, service string, spec admin.ServerSpec) error {
-	leave, err := d.enter("server add")
-	defer leave()
-	if err == nil {
-		err = d.known(service)
-	}
-	if err != nil {
-		return err
-	}
-	if d.find(service, spec.Address) >= 0 {
-		return admin.Errorf(admin.Refused, "service %q has server %v already", service, spec.Address)
-	}
-	d.add(service, spec)
-	return nil
-}
-
-func (d *Director) find(service string, server netip.AddrPort) int {
-	return slices.IndexFunc(d.ServerList, func(s admin.Server) bool { return s.Service == service && s.Address == server })
-}
-
-// on changes one server.
-func (d *Director) on(what, service string, server netip.AddrPort, change func(i int)) error {
-	leave, err := d.enter(what)
-	defer leave()
-	if err == nil {
-		err = d.known(service)
-	}
-	if err != nil {
-		return err
-	}
-	i := d.find(service, server)
-	if i < 0 {
-		return admin.Errorf(admin.NotFound, "service %q has no server %v", service, server)
-	}
-	change(i)
-	return nil
-}
-
-func (d *Director) DeleteServer(_ context.Context, service string, server netip.AddrPort) error {
-	return d.on("server delete", service, server, func(i int) { d.ServerList = slices.Delete(d.ServerList, i, i+1) })
-}
-
-func (d *Director) DrainServer(_ context.Context, service string, server netip.AddrPort) error {
-	return d.on("server drain", service, server, func(i int) { d.ServerList[i].State = "draining" })
-}
-
-func (d *Director) ReadyServer(_ context.Context, service string, server netip.AddrPort) error {
-	return d.on("server ready", service, server, func(i int) { d.ServerList[i].State = "up" })
-}
-
-func (d *Director) SetWeight(_ context.Context, service string, server netip.AddrPort, weight int) error {
-	return d.on("server weight", service, server, func(i int) { d.ServerList[i].Weight = weight })
 }
 
 func (d *Director) DrainNode(context.Context) error   { return d.node("node drain", "draining") }

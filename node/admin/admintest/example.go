@@ -17,7 +17,7 @@ func Example() *Director {
 			Services: 2, ServicesUp: 2, Servers: 3, ServersUp: 2, Sessions: 4, MaxSessions: 1000000, Opened: 12345,
 			PacketsIn: 1200000, PacketsOut: 1100000, BytesIn: 123456789, BytesOut: 9876543210, Dropped: 1047,
 			Neighbors: 2, Established: 1, Routes: 3,
-			ConfigFile: "/etc/fleetlb/lb1.toml", ConfigDigest: "3f2a91c0", ConfigAgeS: 7500, Reloads: 2, ReloadFailures: 1,
+			ConfigFile: "/etc/fleetlb/lb1.toml", ConfigDigest: "3f2a91c0", RunningDigest: "81d07b55", ConfigAgeS: 7500, Reloads: 2, ReloadFailures: 1,
 		},
 		ServiceList: []admin.Service{
 			{Name: "web", VIP: at("203.0.113.10:80"), Protocol: "tcp", Mode: "fullnat", Scheduler: "wrr", State: "up", Quorum: 1,
@@ -46,6 +46,23 @@ func Example() *Director {
 			{Protocol: "tcp", State: "fin_wait", Client: at("198.51.100.7:4710"), VIP: at("203.0.113.10:80"), Local: at("10.2.1.2:6000"),
 				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 100, PacketsIn: 6, PacketsOut: 5, BytesIn: 600, BytesOut: 950},
 		},
+		SettingList: []admin.Setting{
+			{Service: "web", Set: map[string]string{"name": "web", "vip": "203.0.113.10:80", "protocol": "tcp", "mode": "fullnat", "scheduler": "wrr"}},
+			{Service: "web", Server: at("10.3.0.12:8080"), Set: map[string]string{"address": "10.3.0.12:8080", "weight": "10"}},
+			{Service: "web", Server: at("10.3.0.11:8080"), Set: map[string]string{"address": "10.3.0.11:8080", "weight": "10"}},
+			{Service: "dns", Set: map[string]string{"name": "dns", "vip": "[2001:db8::10]:53", "protocol": "udp", "mode": "fullnat", "scheduler": "mh"}},
+			{Service: "dns", Server: at("[2001:db8:3::11]:53"), Set: map[string]string{"address": "[2001:db8:3::11]:53", "weight": "1"}},
+		},
+		TrafficList: []admin.Traffic{
+			{Service: "web", Active: 2, Inactive: 1, Connections: 12300, PacketsIn: 1199000, PacketsOut: 1099000, BytesIn: 123400000, BytesOut: 9876500000,
+				ConnectionRate: 12.5, PacketInRate: 801.25, PacketOutRate: 790, ByteInRate: 99000, ByteOutRate: 7654321},
+			{Service: "web", Server: at("10.3.0.11:8080"), Active: 2, Inactive: 1, Persistent: 3, Connections: 12300, PacketsIn: 1199000, PacketsOut: 1099000,
+				BytesIn: 123400000, BytesOut: 9876500000, ConnectionRate: 12.5, PacketInRate: 801.25, PacketOutRate: 790, ByteInRate: 99000, ByteOutRate: 7654321},
+			{Service: "web", Server: at("10.3.0.12:8080")},
+			{Service: "dns", Active: 1, Connections: 45, PacketsIn: 1000, PacketsOut: 1000, BytesIn: 56789, BytesOut: 43210, PacketInRate: 0.5, PacketOutRate: 0.5},
+			{Service: "dns", Server: at("[2001:db8:3::11]:53"), Active: 1, Connections: 45, PacketsIn: 1000, PacketsOut: 1000, BytesIn: 56789, BytesOut: 43210,
+				PacketInRate: 0.5, PacketOutRate: 0.5},
+		},
 		NodeList: []admin.Node{{Name: "lb1", Address: at("10.1.0.11:7946"), State: "serving", Epoch: 1700000000, Sessions: 4, Slots: 256, ConfigDigest: "3f2a91c0"}},
 		NeighborList: []admin.Neighbor{
 			{Address: ip("10.1.0.2"), ASN: 65000, State: "active", BFD: "off"},
@@ -66,7 +83,7 @@ func Example() *Director {
 			{Reason: "no hops left", Packets: 1007},
 			{Reason: "mid-connection packet of no connection we know", Packets: 40},
 		},
-		ConfigNow: admin.Config{File: "/etc/fleetlb/lb1.toml", Digest: "3f2a91c0", AgeS: 7500,
+		ConfigNow: admin.Config{File: "/etc/fleetlb/lb1.toml", Digest: "3f2a91c0", Running: "81d07b55", AgeS: 7500,
 			Runtime: []string{`server 10.3.0.12:8080 of service "web": weight 5, was 10`},
 			TOML:    "[node]\nname = \"lb1\"\n"},
 		Findings: []admin.Finding{
