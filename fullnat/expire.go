@@ -8,7 +8,7 @@ import (
 // expire forgets the sessions whose time is up. An established one that fell
 // idle may still be believed in by both its ends: they are told.
 func (w *Worker) expire(now session.Tick) {
-	n := w.sessions.Expire(now, w.expired[:])
+	n, _ := w.sessions.Expire(now, w.expired[:], nil)
 	for _, s := range w.expired[:n] {
 		path := w.sessions.Path(s.Path)
 		if s.State == session.Established && path.Flags&pathResets != 0 {

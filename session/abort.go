@@ -4,5 +4,5 @@ package session
 // the state's timeout, so that what its ends still send finds it.
 func (t *Table) Abort(s *Session, now Tick) {
 	s.LastUsed = now
-	t.enter(s, t.paths[s.Path], Close, now)
+	t.enter(s, Close, now)
 }

@@ -142,11 +142,11 @@ func BenchmarkExpire(b *testing.B) {
 		t, _ := fill(b, n)
 		now := Tick(1) + t.timeouts[0][None]
 		for t.wheel.clock != now {
-			t.Expire(now, into[:1])
+			t.expire(now, into[:1])
 		}
 		b.StartTimer()
 		for t.Behind(now) {
-			for _, s := range into[:t.Expire(now, into[:])] {
+			for _, s := range into[:t.expire(now, into[:])] {
 				t.Close(s)
 			}
 		}

@@ -106,7 +106,7 @@ func (t *Table) expendableOfPorts(client packet.Addr, port uint16, p *Path) (fou
 		face.DstPort = uint16(step*Slots + slot)
 		if pool.holders != nil {
 			found = readier(found, t.holder(pool.holders[pool.holder(own, step)], p.endpoint, local, face.DstPort))
-		} else if s, _ := t.Find(&face); s != nil {
+		} else if s, _ := t.Find(&face); s != nil && s.Role() == Home {
 			found = readier(found, s)
 		}
 		if found != nil && yields[found.State] == gladly {

@@ -23,7 +23,7 @@ func fillState(t *testing.T, n int, state State) (*Table, PathID) {
 		if outcome != Opened {
 			t.Fatalf("session %d: outcome %d", i, outcome)
 		}
-		table.enter(s, table.Path(path), state, 1)
+		table.enter(s, state, 1)
 	}
 	return table, path
 }
@@ -46,7 +46,7 @@ func TestExpendableOfAll(t *testing.T) {
 	t.Run("what is established stays", func(t *testing.T) {
 		table, path := fillState(t, 200, SynRecv)
 		kept := table.sessionOf(t, addr("198.51.100.7"), 1024)
-		table.enter(kept, table.Path(path), Established, 1)
+		table.enter(kept, Established, 1)
 		for i := range 1000 {
 			victim := table.Expendable(Full, stranger, uint16(i), path)
 			if victim == nil || victim == kept {
@@ -77,7 +77,7 @@ func TestExpendableOfAll(t *testing.T) {
 		table, path := fillState(t, n, Established)
 		for _, port := range []uint16{1024, 40000} { // its client's port is not its number
 			open := table.sessionOf(t, addr("198.51.100.7"), port)
-			table.enter(open, table.paths[open.Path], SynRecv, 1)
+			table.enter(open, SynRecv, 1)
 			var s *Session
 			for tries := 0; s == nil && tries < 5; tries++ {
 				s = table.Expendable(Full, stranger, 1, path)
@@ -85,7 +85,7 @@ func TestExpendableOfAll(t *testing.T) {
 			if s != open {
 				t.Errorf("displaces %+v", s)
 			}
-			table.enter(open, table.paths[open.Path], Established, 1)
+			table.enter(open, Established, 1)
 		}
 		if s := table.Expendable(Full, stranger, 1, path); s != nil {
 			t.Errorf("displaces %+v", s)
@@ -153,7 +153,7 @@ func TestExpendableOfPorts(t *testing.T) {
 		if outcome != Opened {
 			t.Fatalf("outcome %d", outcome)
 		}
-		table.enter(s, table.Path(path), SynRecv, 1)
+		table.enter(s, SynRecv, 1)
 		if oldest == nil {
 			oldest = s
 		}
@@ -174,7 +174,7 @@ func TestExpendableOfPorts(t *testing.T) {
 		if outcome != Opened {
 			t.Fatalf("port %d: outcome %d after one was displaced", port, outcome)
 		}
-		table.enter(s, table.Path(path), Established, 1)
+		table.enter(s, Established, 1)
 		if table.Count() != ports {
 			t.Fatalf("%d sessions", table.Count())
 		}
@@ -196,7 +196,7 @@ func BenchmarkExpendable(b *testing.B) {
 		path := table.Bind(pathTo(addr("10.0.0.1")))
 		for i := range table.sessions[1:] {
 			s := &table.sessions[1+i]
-			table.enter(s, table.Path(s.Path), Established, 1)
+			table.enter(s, Established, 1)
 		}
 		b.Run(fmt.Sprintf("none/sessions=%d", n), func(b *testing.B) {
 			for b.Loop() {

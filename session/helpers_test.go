@@ -52,3 +52,9 @@ func tcpPacket(flags uint8, seq, ack uint32, data int) *packet.Packet {
 	h[12], h[13] = 5<<4, flags
 	return p
 }
+
+// expire is Expire of a table whose sessions nobody else is told of.
+func (t *Table) expire(now Tick, into []*Session) int {
+	n, _ := t.Expire(now, into, nil)
+	return n
+}

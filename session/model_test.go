@@ -173,7 +173,7 @@ func (m *model) wait(t *rapid.T) {
 	m.now += rapid.SampledFrom([]Tick{1, 50, 100, 599, 600, 3000, 9000, spokes, 3 * spokes}).Draw(t, "wait")
 	into := make([]*Session, rapid.IntRange(1, 8).Draw(t, "room"))
 	for m.table.Behind(m.now) {
-		for _, s := range into[:m.table.Expire(m.now, into)] {
+		for _, s := range into[:m.table.expire(m.now, into)] {
 			i := slices.IndexFunc(m.sessions, func(n *modelSession) bool { return n.real == s })
 			if i < 0 {
 				t.Fatal("something expired that is not there")

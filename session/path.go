@@ -39,6 +39,36 @@ type PathKey struct {
 	Mode                Mode
 }
 
+// serverPort returns the server's port for those who ask for a port of the VIP.
+func (k *PathKey) serverPort(vipPort uint16) uint16 {
+	if k.ServerPort == 0 {
+		return vipPort
+	}
+	return k.ServerPort
+}
+
+// face returns the tuple by which packets of a session that go d are known.
+func (k *PathKey) face(client, local packet.Addr, clientPort, localPort, vipPort uint16, d Direction) packet.Tuple {
+	switch {
+	case d == Inbound:
+		return packet.Tuple{
+			Src: client, Dst: k.VIP,
+			SrcPort: clientPort, DstPort: vipPort, Protocol: k.Protocol,
+		}
+	case k.Mode == FULLNAT:
+		return packet.Tuple{
+			Src: k.Server, Dst: local,
+			SrcPort: k.serverPort(vipPort), DstPort: localPort, Protocol: k.Protocol,
+		}
+	case k.Mode == NAT:
+		return packet.Tuple{
+			Src: k.Server, Dst: client,
+			SrcPort: k.serverPort(vipPort), DstPort: clientPort, Protocol: k.Protocol,
+		}
+	}
+	return packet.Tuple{}
+}
+
 // A Path is what all sessions of one service with one server share. It is kept
 // for as long as it is live or a session uses it, so sessions outlive the
 // snapshot that opened them.
@@ -47,6 +77,7 @@ type Path struct {
 
 	Active   uint32 // sessions in syn_sent, syn_recv or established
 	Inactive uint32 // all others; UDP sessions are, as in IPVS
+	Replicas uint32 // sessions that other directors carry, and neither of the above
 
 	Timeouts uint16 // which of the table's timeouts apply: see SetTimeouts
 
@@ -79,7 +110,21 @@ func (t Traffic) Plus(o Traffic) Traffic {
 }
 
 // Sessions is how many sessions use the path.
-func (p *Path) Sessions() int { return int(p.Active) + int(p.Inactive) }
+func (p *Path) Sessions() int { return int(p.Active) + int(p.Inactive) + int(p.Replicas) }
+
+// countOf returns where s counts.
+func (p *Path) countOf(s *Session) *uint32 {
+	switch {
+	case s.Role() == Replica:
+		return &p.Replicas
+	case active[s.State]:
+		return &p.Active
+	}
+	return &p.Inactive
+}
+
+func (p *Path) count(s *Session)   { *p.countOf(s)++ }
+func (p *Path) uncount(s *Session) { *p.countOf(s)-- }
 
 // Bind returns the path of key, making it if there is none. A path that is
 // neither marked live nor used by a session is gone with the next [Table.Sweep].

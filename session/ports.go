@@ -26,6 +26,7 @@ import (
 type local struct {
 	addr     packet.Addr
 	current  bool   // new sessions may take it
+	pooled   bool   // its ports in use are known; those of other directors' blocks need not be
 	sessions uint32 // that have it
 }
 
@@ -61,6 +62,8 @@ type ports struct {
 	slots     [2]int
 	lo, hi    int // new sessions' ports, both included
 	locals    []local
+	places    map[packet.Addr]uint16 // of the locals
+	vacant    []uint16
 	current   [2][]uint16 // the locals new sessions take, by family
 	endpoints map[endpointKey]*endpoint
 	manyPorts int // endpoints of port 0
@@ -70,6 +73,7 @@ func newPorts(slots [2]int) ports {
 	return ports{
 		slots: slots, lo: 1024, hi: 65535,
 		locals:    make([]local, 1), // 0 stands for none
+		places:    make(map[packet.Addr]uint16),
 		endpoints: make(map[endpointKey]*endpoint),
 	}
 }
@@ -92,10 +96,11 @@ func (t *Table) SetLocals(addrs []packet.Addr, lo, hi uint16) {
 	}
 	p.current = [2][]uint16{}
 	for _, a := range addrs {
-		i := p.intern(a)
-		if l := &p.locals[i]; !l.current {
+		i, _ := p.intern(a, maxLocals)
+		if l := &p.locals[i]; i != 0 && !l.current {
 			l.current = true
 			p.current[family(a)] = append(p.current[family(a)], i)
+			t.pool(i)
 		}
 	}
 	for _, e := range p.endpoints {
@@ -105,26 +110,92 @@ func (t *Table) SetLocals(addrs []packet.Addr, lo, hi uint16) {
 			}
 		}
 	}
+	for i := range p.locals {
+		p.vacate(uint16(i))
+	}
 }
 
-// intern returns the place of a local address. One that is not current, has no
-// sessions and therefore no pool gives its place away.
-func (p *ports) intern(a packet.Addr) uint16 {
-	vacant := 0
-	for i := 1; i < len(p.locals); i++ {
-		if p.locals[i].addr == a {
-			return uint16(i)
-		}
-		if l := &p.locals[i]; vacant == 0 && !l.current && l.sessions == 0 {
-			vacant = i
-		}
+// maxLocals is how many local addresses sessions can name; maxForeign leaves some
+// for our own.
+const (
+	maxLocals  = 1<<16 - 1
+	maxForeign = maxLocals - 1<<12
+)
+
+// intern returns the place of a local address, or reports that there would be more
+// than so many.
+func (p *ports) intern(a packet.Addr, limit int) (place uint16, ok bool) {
+	if place, ok = p.places[a]; ok {
+		return place, true
 	}
-	if vacant == 0 {
-		vacant = len(p.locals)
+	if n := len(p.vacant); n > 0 {
+		place, p.vacant = p.vacant[n-1], p.vacant[:n-1]
+	} else if len(p.locals) <= limit {
+		place = uint16(len(p.locals))
 		p.locals = append(p.locals, local{})
+	} else {
+		return 0, false
 	}
-	p.locals[vacant] = local{addr: a}
-	return uint16(vacant)
+	p.locals[place] = local{addr: a}
+	p.places[a] = place
+	return place, true
+}
+
+// vacate gives the place of a local address away if nobody needs it: it is not
+// current, has no sessions and therefore no pool.
+func (p *ports) vacate(place uint16) {
+	l := &p.locals[place]
+	if p.places[l.addr] == place && place != 0 && !l.current && l.sessions == 0 {
+		delete(p.places, l.addr)
+		*l = local{}
+		p.vacant = append(p.vacant, place)
+	}
+}
+
+// pool has the ports of a local address that are in use known from now on: new
+// sessions, or what is recovered, are going to take others.
+func (t *Table) pool(place uint16) {
+	l := &t.ports.locals[place]
+	if l.pooled {
+		return
+	}
+	l.pooled = true
+	if l.sessions == 0 {
+		return
+	}
+	t.Each(0, len(t.sessions), func(s *Session) {
+		if s.local == place {
+			t.ports.claim(s, t.number(s), t.paths[s.Path])
+		}
+	})
+}
+
+// settle gives a session of which we were told its local address, and makes sure
+// that nobody else gets its port, where that is for us to see to.
+func (t *Table) settle(s *Session, number uint32, path *Path, a packet.Addr) bool {
+	place, ok := t.ports.intern(a, maxForeign)
+	if !ok {
+		return false
+	}
+	if s.Role() == Home {
+		t.pool(place)
+	}
+	s.local = place
+	l := &t.ports.locals[place]
+	if l.sessions++; l.pooled {
+		t.ports.claim(s, number, path)
+	}
+	return true
+}
+
+// claim marks the port of s as used.
+func (p *ports) claim(s *Session, number uint32, path *Path) {
+	o := p.pool(path.endpoint, s.local)
+	own, step := int(s.LocalPort%Slots)-p.slots[0], int(s.LocalPort/Slots)
+	if !o.slots[own].claim(step) {
+		o.used++
+	}
+	p.hold(s, path, number)
 }
 
 func (p *ports) bind(k endpointKey) *endpoint {
@@ -198,16 +269,22 @@ func (p *ports) take(s *Session, path *Path) bool {
 }
 
 // free takes them back.
-func (p *ports) free(s *Session, path *Path) {
+func (p *ports) free(s *Session, path *Path, number uint32) {
 	e := path.endpoint
-	o := e.pools[s.local]
 	l := &p.locals[s.local]
-	o.slots[int(s.LocalPort%Slots)-p.slots[0]].free(int(s.LocalPort / Slots))
-	o.used--
 	l.sessions--
-	if o.used == 0 && !l.current {
-		e.pools[s.local] = nil
+	if l.pooled {
+		o := e.pools[s.local]
+		own, step := int(s.LocalPort%Slots)-p.slots[0], int(s.LocalPort/Slots)
+		if o.holders == nil || o.holders[o.holder(own, step)] == number {
+			o.slots[own].free(step)
+			o.used--
+		}
+		if o.used == 0 && !l.current {
+			e.pools[s.local] = nil
+		}
 	}
+	p.vacate(s.local)
 }
 
 // pool returns the pool of a local address towards e, making it if need be.
@@ -272,6 +349,13 @@ func (o *slotPorts) firstFree(lo, hi int) (step int, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// claim uses a step and reports whether it was used already.
+func (o *slotPorts) claim(step int) (was bool) {
+	was = o.used[step/64]&(1<<(step%64)) != 0
+	o.used[step/64] |= 1 << (step % 64)
+	return was
 }
 
 func (o *slotPorts) free(step int) { o.used[step/64] &^= 1 << (step % 64) }

@@ -23,10 +23,10 @@ const (
 
 // A Session is one connection: one cache line with all that a packet needs, and
 // nothing the garbage collector would follow. What only opening, ageing and
-// listing need is kept aside, in its record.
+// listing need is kept aside, in its cold part.
 //
-// Hop and HopGeneration are the worker's; the table alone writes the rest. A
-// *Session is good until it is closed.
+// Hop, HopGeneration and Offload are the worker's; the table alone writes the
+// rest. A *Session is good until it is closed.
 type Session struct {
 	Client     packet.Addr
 	Path       PathID
@@ -39,21 +39,28 @@ type Session struct {
 	HopGeneration uint32 // as of this generation of the routes
 
 	expects [2]uint32 // see Expects
-	packets [2]uint32 // the low halves of counters, by Direction
-	bytes   [2]uint32
+	bytes   [2]uint32 // the low parts of counters, by Direction
+	packets [2]uint16
 
+	VIPPort uint16 // the one of its path's that the client asked for
 	State   State
 	flags   sessionFlags
-	VIPPort uint16 // the one of its path's that the client asked for
+	marks   marks
+	Offload uint8
+	_       [2]uint8
 }
 
-// A record is the rest of a session. Touched when a session is opened, when it
+// cold is the rest of a session. Touched when a session is opened, when it
 // changes its state, when it ages and when it closes.
-type record struct {
+type cold struct {
 	due        Tick      // when the wheel comes by
 	prev, next uint32    // in the wheel; next is also the list of free sessions
-	packets    [2]uint32 // the high halves of counters
-	bytes      [2]uint32
+	bytes      [2]uint32 // the high parts of counters
+	packets    [2]uint32
+	told       Tick   // when it was last used, as far as others know
+	born       uint32 // the upper part of its Born,
+	bornLow    uint16 // and the lower
+	home       uint16 // whose it is, if another director's
 }
 
 // sessionFlags are pairs, one flag for each Direction.
@@ -72,23 +79,33 @@ type Counters struct{ Packets, Bytes uint64 }
 
 // Counters returns what s has carried, by Direction.
 func (t *Table) Counters(s *Session) (c [2]Counters) {
-	r := &t.records[t.number(s)]
+	high := &t.cold[t.number(s)]
 	for d := range c {
-		c[d].Packets = uint64(r.packets[d])<<32 | uint64(s.packets[d])
-		c[d].Bytes = uint64(r.bytes[d])<<32 | uint64(s.bytes[d])
+		c[d].Packets = uint64(high.packets[d])<<16 | uint64(s.packets[d])
+		c[d].Bytes = uint64(high.bytes[d])<<32 | uint64(s.bytes[d])
 	}
 	return c
 }
 
-// tally adds one packet. The high halves change once in four billion, so they
-// do not take room in the line that every packet needs.
+func (t *Table) bornOf(s *Session) Born {
+	c := &t.cold[t.number(s)]
+	return Born(c.born)<<16 | Born(c.bornLow)
+}
+
+func (t *Table) setBorn(s *Session, b Born) {
+	c := &t.cold[t.number(s)]
+	c.born, c.bornLow = uint32(b>>16), uint16(b)
+}
+
+// tally adds one packet. The high parts change once in 65,536 packets and once in
+// 4 GiB, so they do not take room in the line that every packet needs.
 func (t *Table) tally(s *Session, d Direction, size uint32) {
-	var carry uint32
-	if s.packets[d], carry = bits.Add32(s.packets[d], 1, 0); carry != 0 {
-		t.records[t.number(s)].packets[d]++
+	if s.packets[d]++; s.packets[d] == 0 {
+		t.cold[t.number(s)].packets[d]++
 	}
+	var carry uint32
 	if s.bytes[d], carry = bits.Add32(s.bytes[d], size, 0); carry != 0 {
-		t.records[t.number(s)].bytes[d]++
+		t.cold[t.number(s)].bytes[d]++
 	}
 }
 
@@ -96,35 +113,13 @@ func (t *Table) tally(s *Session, d Direction, size uint32) {
 func (t *Table) Local(s *Session) packet.Addr { return t.ports.locals[s.local].addr }
 
 // ServerPort returns the port of the server of s, whose path is p.
-func (s *Session) ServerPort(p *Path) uint16 {
-	if p.ServerPort == 0 {
-		return s.VIPPort
-	}
-	return p.ServerPort
-}
+func (s *Session) ServerPort(p *Path) uint16 { return p.serverPort(s.VIPPort) }
 
 // Face returns the tuple by which packets of s that go d are known. The zero
 // Tuple stands for the outbound face of a session that has none.
 func (t *Table) Face(s *Session, d Direction) packet.Tuple {
 	p := t.paths[s.Path]
-	switch {
-	case d == Inbound:
-		return packet.Tuple{
-			Src: s.Client, Dst: p.VIP,
-			SrcPort: s.ClientPort, DstPort: s.VIPPort, Protocol: p.Protocol,
-		}
-	case p.Mode == FULLNAT:
-		return packet.Tuple{
-			Src: p.Server, Dst: t.Local(s),
-			SrcPort: s.ServerPort(p), DstPort: s.LocalPort, Protocol: p.Protocol,
-		}
-	case p.Mode == NAT:
-		return packet.Tuple{
-			Src: p.Server, Dst: s.Client,
-			SrcPort: s.ServerPort(p), DstPort: s.ClientPort, Protocol: p.Protocol,
-		}
-	}
-	return packet.Tuple{}
+	return p.face(s.Client, t.Local(s), s.ClientPort, s.LocalPort, s.VIPPort, d)
 }
 
 // Expires returns when s will have been idle for too long.
@@ -132,5 +127,18 @@ func (t *Table) Expires(s *Session) Tick { return s.LastUsed + t.patience(s) }
 
 // patience is how long s may stay idle in its state.
 func (t *Table) patience(s *Session) Tick {
-	return t.timeouts[t.paths[s.Path].Timeouts][s.State]
+	p := t.timeout(s)
+	if s.Role() == Replica {
+		return kept(p)
+	}
+	return p
 }
+
+func (t *Table) timeout(s *Session) Tick { return t.timeouts[t.paths[s.Path].Timeouts][s.State] }
+
+// kept is how long a replica stays, counted from when its session was last used
+// as far as we were told: we are told within a third of its timeout.
+func kept(timeout Tick) Tick { return min(timeout, longest/2) + timeout.third() + 10*second }
+
+// third is how often somebody looks whether a shared session was used.
+func (t Tick) third() Tick { return max(t/3, 1) }

@@ -79,28 +79,47 @@ func (t *Table) SetTimeouts(id uint16, tt Timeouts) {
 	t.timeouts[id] = tt
 }
 
-// enter moves s to a new state.
-func (t *Table) enter(s *Session, p *Path, state State, now Tick) {
-	if active[s.State] != active[state] {
-		if active[state] {
-			p.Active++
-			p.Inactive--
-		} else {
-			p.Active--
-			p.Inactive++
-		}
+// enter moves s to a new state because of what happened here: others are to hear
+// of it. Where that is a way back, s is born anew.
+func (t *Table) enter(s *Session, state State, now Tick) {
+	born := t.bornOf(s)
+	if join(s.State, state) != state {
+		born = t.stamp(now)
 	}
-	s.State = state
-	n := t.number(s)
-	if yields[state] != never {
-		t.yielding.add(n)
-	} else {
-		t.yielding.remove(n)
+	t.become(s, state, born, now)
+	if s.marks&shared != 0 {
+		s.marks |= news
+	} else if yields[state] == never {
+		t.Share(s, now)
 	}
+}
 
-	// The wheel may come too early, never too late.
-	if due := now + t.patience(s); due.before(t.records[n].due) {
-		t.unlink(n)
-		t.link(n, due)
+// become moves s to a new state.
+func (t *Table) become(s *Session, state State, born Born, now Tick) {
+	n, p := t.number(s), t.paths[s.Path]
+	var d *Digest
+	if s.marks&shared != 0 {
+		d = t.digestOf(s)
+		d.Sum ^= t.fingerprint(s)
+	}
+	p.uncount(s)
+	s.State = state
+	p.count(s)
+	t.setBorn(s, born)
+	if d != nil {
+		d.Sum ^= t.fingerprint(s)
+	}
+	t.consider(n, s)
+	t.rerank(s)
+	t.schedule(n, s, now)
+}
+
+// consider notes whether s would give way to a new session. Those of others do
+// not: they take no room from ours.
+func (t *Table) consider(number uint32, s *Session) {
+	if yields[s.State] != never && s.Role() == Home {
+		t.yielding.add(number)
+	} else {
+		t.yielding.remove(number)
 	}
 }

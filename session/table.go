@@ -9,7 +9,8 @@ import (
 // Config says how large a table is and which part of the fleet's sessions it is
 // for.
 type Config struct {
-	Sessions int    // how many it can hold
+	Sessions int    // how many it can open
+	Replicas int    // how many of other directors it can hold beside them
 	Slots    [2]int // which slots it owns: [lo, hi)
 }
 
@@ -20,10 +21,21 @@ type Config struct {
 type Table struct {
 	index    index
 	sessions []Session // by number; number 0 stands for none
-	records  []record  // of the same numbers
+	cold     []cold    // of the same numbers
 	fresh    uint32    // numbers from here on were never used
 	freed    uint32    // the head of the list of numbers that were
 	count    int
+	roles    [NumRoles]int // how many of each role
+	openable int           // how many may be ours before Open refuses
+	replicas int           // how many may be others' before Install does
+	shadows  int           // faces that another session wears
+
+	self      Owner
+	era       Tick // what the clock on the wall shows at tick 0
+	newest    Born
+	firstBorn Born // what we opened ourselves was not born before
+	own       [Slots]Digest
+	lives     lives
 
 	yielding numbers // the sessions that would give way
 	hand     uint32  // the number of the one that did last
@@ -40,14 +52,18 @@ type Table struct {
 
 // NewTable makes an empty table.
 func NewTable(c Config) *Table {
-	if c.Sessions < 0 || c.Sessions >= 1<<31 || c.Slots[0] < 0 || c.Slots[0] > c.Slots[1] || c.Slots[1] > Slots {
+	places := c.Sessions + c.Replicas
+	if c.Sessions < 0 || c.Replicas < 0 || places >= 1<<31 || c.Slots[0] < 0 || c.Slots[0] > c.Slots[1] || c.Slots[1] > Slots {
 		panic("session: table for impossible sessions or slots")
 	}
 	t := &Table{
-		index:    newIndex(c.Sessions),
-		sessions: slab[Session](1 + c.Sessions),
-		records:  slab[record](1 + c.Sessions),
-		yielding: newNumbers(1 + c.Sessions),
+		index:    newIndex(places),
+		sessions: slab[Session](1 + places),
+		cold:     slab[cold](1 + places),
+		openable: c.Sessions,
+		replicas: c.Replicas,
+		lives:    newLives(),
+		yielding: newNumbers(1 + places),
 		fresh:    1,
 		paths:    make([]*Path, 1),
 		pathIDs:  make(map[PathKey]PathID),
@@ -68,8 +84,9 @@ const (
 )
 
 // Open makes the session of a client's connection that takes the given path. The
-// caller has looked: there is none yet. It is for the caller to Track the packet
-// that opened it.
+// caller has looked: there is none yet, or another director's that this one
+// succeeds. That one stays, as a shadow, until its home or time closes it. It is
+// for the caller to Track the packet that opened it.
 func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*Session, Outcome) {
 	return t.OpenAt(client, port, t.paths[path].VIPPort, path, now)
 }
@@ -77,15 +94,10 @@ func (t *Table) Open(client packet.Addr, port uint16, path PathID, now Tick) (*S
 // OpenAt does so where the path has several ports, of which the client asked for
 // vipPort.
 func (t *Table) OpenAt(client packet.Addr, port, vipPort uint16, path PathID, now Tick) (*Session, Outcome) {
-	number := t.freed
-	switch {
-	case number != 0:
-	case int(t.fresh) < len(t.sessions):
-		number = t.fresh
-	default:
+	number := t.vacancy()
+	if number == 0 || t.roles[Home] >= t.openable {
 		return nil, Full
 	}
-
 	s := &t.sessions[number]
 	p := t.paths[path]
 	*s = Session{Client: client, ClientPort: port, VIPPort: vipPort, Path: path, LastUsed: now}
@@ -94,47 +106,34 @@ func (t *Table) OpenAt(client packet.Addr, port, vipPort uint16, path PathID, no
 	}
 	switch p.Mode {
 	case FULLNAT:
-		if !t.takePort(s, p) {
+		if !t.takePort(s, p, number) {
 			*s = Session{}
 			return nil, NoPort
 		}
-		t.ports.hold(s, p, number)
 	case NAT:
 		face := t.Face(s, Outbound)
-		if other, _ := t.Find(&face); other != nil {
+		if other, _ := t.Find(&face); other != nil && !(other.Role() != Home && yields[other.State] != never) {
 			*s = Session{}
 			return nil, Taken
 		}
 	}
-
-	r := &t.records[number]
-	if number == t.fresh {
-		t.fresh++
-	} else {
-		t.freed = r.next
+	t.occupy(number, cold{}, now)
+	t.setBorn(s, t.stamp(now))
+	if t.count > t.roles[Home] {
+		t.succeed(s, now)
 	}
-	*r = record{}
-	if t.count == 0 {
-		t.wheel.clock = now
-	}
-	t.count++
-	p.Inactive++
-	for d := range p.Mode.faces() {
-		face := t.Face(s, d)
-		t.index.insert(&face, refOf(number, d))
-	}
-	t.link(number, t.Expires(s))
-	t.yielding.add(number)
+	t.admit(number, s, p, now)
 	return s, Opened
 }
 
 // takePort gives s a local address and port that no other session has towards
 // its server.
-func (t *Table) takePort(s *Session, p *Path) bool {
+func (t *Table) takePort(s *Session, p *Path, number uint32) bool {
 	for range portLooks {
 		if !t.ports.take(s, p) {
 			return false
 		}
+		t.ports.hold(s, p, number)
 		if !t.ports.mingles(p.endpoint) {
 			return true
 		}
@@ -142,9 +141,59 @@ func (t *Table) takePort(s *Session, p *Path) bool {
 		if other, _ := t.Find(&face); other == nil {
 			return true
 		}
-		t.ports.free(s, p) // the next one is looked at first
+		t.ports.free(s, p, number) // the next one is looked at first
 	}
 	return false
+}
+
+// succeed has the session of another director that wears the inbound face of s,
+// which is about to be opened, give it up.
+func (t *Table) succeed(s *Session, now Tick) {
+	face := t.Face(s, Inbound)
+	old, _ := t.Find(&face)
+	if old == nil {
+		return
+	}
+	if yields[old.State] == never && t.paths[old.Path].Protocol == packet.TCP {
+		t.enter(old, Close, now)
+	}
+	if born := t.bornOf(old); !born.before(t.bornOf(s)) { // the clocks disagree
+		t.setBorn(s, born.next())
+	}
+}
+
+// vacancy returns the number for the next session, 0 if there is none.
+func (t *Table) vacancy() uint32 {
+	if t.freed == 0 && int(t.fresh) < len(t.sessions) {
+		return t.fresh
+	}
+	return t.freed
+}
+
+// occupy takes a vacancy.
+func (t *Table) occupy(number uint32, c cold, now Tick) {
+	if number == t.fresh {
+		t.fresh++
+	} else {
+		t.freed = t.cold[number].next
+	}
+	t.cold[number] = c
+	if t.count == 0 {
+		t.wheel.clock = now
+	}
+	t.count++
+	t.roles[t.sessions[number].Role()]++
+}
+
+// admit makes a session that is complete known by its faces, its path and the
+// wheel.
+func (t *Table) admit(number uint32, s *Session, p *Path, now Tick) {
+	p.count(s)
+	for d := range p.Mode.faces() {
+		t.don(s, d)
+	}
+	t.link(number, t.look(s, now))
+	t.consider(number, s)
 }
 
 // Close forgets s and frees its local port.
@@ -152,24 +201,28 @@ func (t *Table) Close(s *Session) {
 	number := t.number(s)
 	p := t.paths[s.Path]
 	for d := range p.Mode.faces() {
-		face := t.Face(s, d)
-		t.index.remove(&face, refOf(number, d))
+		t.doff(s, d)
 	}
 	t.unlink(number)
 	t.yielding.remove(number)
+	if s.marks&shared != 0 {
+		d := t.digestOf(s)
+		d.Count--
+		d.Sum ^= t.fingerprint(s)
+	}
+	if s.Role() != Home {
+		t.lives.leave(t.cold[number].home)
+	}
 	if p.Mode == FULLNAT {
-		t.ports.free(s, p)
+		t.ports.free(s, p, number)
 	}
-	if active[s.State] {
-		p.Active--
-	} else {
-		p.Inactive--
-	}
+	p.uncount(s)
+	t.roles[s.Role()]--
 	if !p.Live {
 		t.unbind(s.Path, p)
 	}
 	*s = Session{}
-	t.records[number].next = t.freed
+	t.cold[number].next = t.freed
 	t.freed = number
 	t.count--
 }
@@ -205,9 +258,10 @@ func (t *Table) Each(from Cursor, n int, visit func(*Session)) Cursor {
 
 // Footprint returns how many bytes the table holds for its sessions when it is
 // full: the sessions, the index with both faces, and the wheel. Port sets, 10 KiB
-// for each local address that a server endpoint sees, come on top.
+// for each local address that a server endpoint sees, come on top, and 4 KiB for
+// each director whose sessions are here.
 func (t *Table) Footprint() int {
-	return len(t.sessions)*int(unsafe.Sizeof(Session{})+unsafe.Sizeof(record{})) +
-		len(t.index.buckets)*int(unsafe.Sizeof(bucket{})) +
+	return len(t.sessions)*int(unsafe.Sizeof(Session{})+unsafe.Sizeof(cold{})) +
+		len(t.index.buckets)*int(unsafe.Sizeof(bucket{})) + len(t.yielding)*8 +
 		int(unsafe.Sizeof(t.wheel))
 }

@@ -115,9 +115,9 @@ func TestFragments(t *testing.T) {
 func TestCountersAreWide(t *testing.T) {
 	table := newTestTable(1)
 	s, _ := table.Open(addr("198.51.100.7"), 4711, table.Bind(pathTo(addr("10.0.0.11"))), 0)
-	s.packets[Outbound], s.bytes[Outbound] = ^uint32(0), ^uint32(0)-9
+	s.packets[Outbound], s.bytes[Outbound] = ^uint16(0), ^uint32(0)-9
 	table.tally(s, Outbound, 1500)
-	want := [2]Counters{Outbound: {1 << 32, 1<<32 + 1490}}
+	want := [2]Counters{Outbound: {1 << 16, 1<<32 + 1490}}
 	if got := table.Counters(s); got != want {
 		t.Errorf("counters %v, want %v", got, want)
 	}
@@ -170,7 +170,7 @@ func TestFootprint(t *testing.T) {
 	if each > 128 {
 		t.Errorf("%.1f bytes per session, want at most 128", each)
 	}
-	t.Logf("%.1f bytes per session: %d session, %d record, the rest both faces in the index", each, unsafe.Sizeof(Session{}), unsafe.Sizeof(record{}))
+	t.Logf("%.1f bytes per session: %d session, %d cold, the rest both faces in the index", each, unsafe.Sizeof(Session{}), unsafe.Sizeof(cold{}))
 	if at := uintptr(unsafe.Pointer(&table.sessions[0])) | uintptr(unsafe.Pointer(&table.index.buckets[0])); at%64 != 0 {
 		t.Error("sessions or buckets straddle cache lines")
 	}
@@ -202,7 +202,7 @@ func TestNothingAllocates(t *testing.T) {
 			now += 60 * second
 			known.LastUsed = now
 			for table.Behind(now) {
-				for _, s := range into[:table.Expire(now, into[:])] {
+				for _, s := range into[:table.expire(now, into[:])] {
 					table.Close(s)
 				}
 			}

@@ -418,8 +418,8 @@ func FuzzTrack(f *testing.F) {
 				t.Fatalf("after %d: state %v, active %d, inactive %d", i, s.State, path.Active, path.Inactive)
 			}
 		}
-		if r := table.records[table.number(s)]; table.Expires(s).before(r.due) {
-			t.Fatalf("the wheel comes at %d, the session expires at %d", r.due, table.Expires(s))
+		if c := table.cold[table.number(s)]; table.Expires(s).before(c.due) {
+			t.Fatalf("the wheel comes at %d, the session expires at %d", c.due, table.Expires(s))
 		}
 	})
 }

@@ -17,11 +17,14 @@ func (t *Table) Track(s *Session, d Direction, p *packet.Packet, now Tick) {
 		if to = OneWay; s.flags.has(spoke, Inbound) && s.flags.has(spoke, Outbound) {
 			to = TwoWay
 		}
+		if s.marks&shared == 0 && d == Inbound && s.packets[Inbound] == shareAfter {
+			t.Share(s, now)
+		}
 	case path.Protocol == packet.TCP && p.Kind == packet.Flow:
 		to = s.next(d, viewOf(path.Mode, d), segmentOf(p))
 	}
 	if to != s.State {
-		t.enter(s, path, to, now)
+		t.enter(s, to, now)
 	}
 }
 

@@ -5,7 +5,7 @@ package session
 // every turn; a hierarchy of wheels would look at it as often.
 const spokes = 1 << 14
 
-// rim marks, in a record's prev, that the session is the first of its spoke; the
+// rim marks, in prev, that the session is the first of its spoke; the
 // other bits are the spoke's number.
 const rim = 1 << 31
 
@@ -27,24 +27,24 @@ func (t *Table) link(number uint32, due Tick) {
 		due = w.clock + spokes - 1
 	}
 	spoke := uint32(due) % spokes
-	r := &t.records[number]
+	r := &t.cold[number]
 	r.due, r.prev, r.next = due, rim|spoke, w.spokes[spoke]
 	if r.next != 0 {
-		t.records[r.next].prev = number
+		t.cold[r.next].prev = number
 	}
 	w.spokes[spoke] = number
 }
 
 // unlink takes a session off the wheel.
 func (t *Table) unlink(number uint32) {
-	r := &t.records[number]
+	r := &t.cold[number]
 	if r.prev&rim != 0 {
 		t.wheel.spokes[r.prev&^rim] = r.next
 	} else {
-		t.records[r.prev].next = r.next
+		t.cold[r.prev].next = r.next
 	}
 	if r.next != 0 {
-		t.records[r.next].prev = r.prev
+		t.cold[r.next].prev = r.prev
 	}
 }
 
@@ -52,20 +52,23 @@ func (t *Table) unlink(number uint32) {
 // session it may return.
 const looks = 4
 
-// Expire fills into with sessions that have been idle for longer than their
-// state allows and returns how many. They are the caller's to close; one that
-// is neither closed nor used is found again with the next tick.
+// Expire fills expired with sessions that have been idle for longer than their
+// state allows, and touched with those that others are to hear of again: they
+// were used since they last did. Among the touched are those that were adopted
+// and are replicas again, for they were not; they are told of no more, and not
+// kept where their slot is not. It returns how many it found of each. The expired
+// are the caller's to close; one that is neither closed nor used is found again
+// with the next tick.
 //
-// Its work is bounded by the length of into, however many expire at once. Call
+// Its work is bounded by the lengths of the two, however many expire at once. Call
 // it again while [Table.Behind].
-func (t *Table) Expire(now Tick, into []*Session) int {
+func (t *Table) Expire(now Tick, expired, touched []*Session) (e, u int) {
 	w := &t.wheel
 	if t.count == 0 {
 		w.clock = now
-		return 0
+		return 0, 0
 	}
-	n := 0
-	for left := looks * len(into); left > 0 && n < len(into); left-- {
+	for left := looks * (len(expired) + len(touched)); left > 0 && e < len(expired) && (u < len(touched) || len(touched) == 0); left-- {
 		number := w.spokes[w.clock%spokes]
 		if number == 0 {
 			if !w.clock.before(now) {
@@ -75,16 +78,64 @@ func (t *Table) Expire(now Tick, into []*Session) int {
 			continue
 		}
 		s := &t.sessions[number]
-		t.unlink(number)
-		if due := t.Expires(s); now.before(due) {
-			t.link(number, due)
+		switch {
+		case !now.before(t.Expires(s)):
+			t.unlink(number)
+			t.link(number, now+1)
+			expired[e] = s
+			e++
 			continue
+		case s.marks&shared != 0 && t.noteworthy(s, now):
+			if len(touched) == 0 { // nobody wants to know
+				break
+			}
+			t.note(s)
+			touched[u] = s
+			u++
 		}
-		t.link(number, now+1)
-		into[n] = s
-		n++
+		t.unlink(number)
+		t.link(number, t.look(s, now))
 	}
-	return n
+	return e, u
+}
+
+// noteworthy says whether a shared session that did not expire is touched.
+func (t *Table) noteworthy(s *Session, now Tick) bool {
+	switch s.Role() {
+	case Home:
+		return s.LastUsed != t.cold[t.number(s)].told
+	case Adopted:
+		return s.LastUsed != t.cold[t.number(s)].told || !now.before(s.LastUsed+t.timeout(s).third())
+	}
+	return false
+}
+
+// note is what a look at a touched session changes.
+func (t *Table) note(s *Session) {
+	c := &t.cold[t.number(s)]
+	if s.LastUsed == c.told {
+		t.setRole(s, Replica)
+	}
+	c.told = s.LastUsed
+}
+
+// look returns when the wheel is to look at s next: when it expires, if it is not
+// used, and if others are told when it is, each third of that time.
+func (t *Table) look(s *Session, now Tick) Tick {
+	due := t.Expires(s)
+	if next := now + t.timeout(s).third(); s.marks&shared != 0 && s.Role() != Replica && next.before(due) {
+		due = next
+	}
+	return due
+}
+
+// schedule has the wheel come earlier if it has to. It may come too early, never
+// too late.
+func (t *Table) schedule(number uint32, s *Session, now Tick) {
+	if due := t.look(s, now); due.before(t.cold[number].due) {
+		t.unlink(number)
+		t.link(number, due)
+	}
 }
 
 // Behind says whether Expire has still to look at something as of now.

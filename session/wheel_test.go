@@ -11,7 +11,7 @@ import (
 func expireAt(t *Table, now Tick) (clients []uint16) {
 	var into [16]*Session
 	for t.Behind(now) {
-		for _, s := range into[:t.Expire(now, into[:])] {
+		for _, s := range into[:t.expire(now, into[:])] {
 			clients = append(clients, s.ClientPort)
 			t.Close(s)
 		}
@@ -87,7 +87,7 @@ func TestExpiredButNotClosed(t *testing.T) {
 	for now := 60 * second; now < 70*second; now++ {
 		n := 0
 		for table.Behind(now) {
-			n += table.Expire(now, into[:])
+			n += table.expire(now, into[:])
 		}
 		if n != 1 {
 			t.Fatalf("tick %d: found %d times, want once", now, n)
@@ -113,7 +113,7 @@ func TestExpireIsBounded(t *testing.T) {
 	var into [64]*Session
 	closed, calls := 0, 0
 	for table.Behind(60 * second) {
-		for _, s := range into[:table.Expire(60*second, into[:])] {
+		for _, s := range into[:table.expire(60*second, into[:])] {
 			table.Close(s)
 			closed++
 		}
@@ -122,7 +122,7 @@ func TestExpireIsBounded(t *testing.T) {
 	if closed != n || calls > n/len(into)+60*int(second)/len(into) {
 		t.Errorf("%d of %d closed in %d calls", closed, n, calls)
 	}
-	if table.Expire(60*second, into[:]) != 0 || table.Expire(70*second, nil) != 0 {
+	if table.expire(60*second, into[:]) != 0 || table.expire(70*second, nil) != 0 {
 		t.Error("an empty table expires")
 	}
 }
