@@ -109,7 +109,7 @@ func (w *Worker) unusual(f *link.Frame, p *packet.Packet, now session.Tick) Verd
 	case packet.ARP, packet.Neighbor:
 		return w.ask(f, p)
 	}
-	if !w.snap.owns(p.Tuple.Dst) {
+	if !w.snap.concerns(p) {
 		return NotOurs
 	}
 	switch p.Kind {

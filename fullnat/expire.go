@@ -43,17 +43,32 @@ func (w *Worker) reset(s *session.Session, d session.Direction, now session.Tick
 		w.verdicts[DropNoFrame]++
 		return
 	}
-	face := w.sessions.Face(s, 1-d)
-	w.become(f, packet.PutReset(w.scratch[:], face.Reverse(), seq, ack, flags))
-	switch hop := w.hop(s, w.sessions.Path(s.Path), d); {
+	path := w.sessions.Path(s.Path)
+	hop := w.hop(s, path, d)
+	w.become(f, packet.PutReset(w.scratch[:], w.seen(s, path, d), seq, ack, flags))
+	v := w.parse(f, &w.piece)
+	switch {
+	case v != Forwarded:
 	case hop == nil:
-		w.settle(f, DropNoRoute)
-	case !hop.Resolved:
-		w.settle(f, w.park(f, face.Src, now))
+		v = DropNoRoute
+	case path.Tunnel != nil && d == session.Inbound:
+		v = w.tun(f, &w.piece, s, path, hop, now)
 	default:
-		dispatch(f, hop)
-		w.settle(f, Originated)
+		v = w.leave(f, &w.piece, destination(s, path, d), hop, now)
 	}
+	if v == Forwarded {
+		v = Originated
+	}
+	w.settle(f, v)
+}
+
+// seen returns the ends by which the receiver of what goes d knows the
+// connection.
+func (w *Worker) seen(s *session.Session, path *session.Path, d session.Direction) packet.Tuple {
+	if d == session.Inbound && (path.Mode == session.DR || path.Mode == session.TUN) {
+		return w.sessions.Face(s, d)
+	}
+	return w.sessions.Face(s, 1-d).Reverse()
 }
 
 // A reaper resets the sessions of servers that went down. It walks over the

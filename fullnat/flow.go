@@ -41,11 +41,13 @@ func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir 
 	hop := w.hop(s, path, dir)
 	switch {
 	case hop == nil:
-		return DropNoRoute
+		return unreachable(path, dir)
+	case bounces(p, path, hop):
+		return DropLoop
 	case p.TTL() <= 1:
 		return w.complain(f, p, packet.TTLExceeded, 0, DropTTL)
-	case oversize(f, p, hop) && !cuttable(f, p):
-		return w.complain(f, p, packet.TooBig, int(hop.MTU), DropTooBig)
+	case oversize(f, p, room(path, p, hop)) && !cuttable(f, p):
+		return w.complain(f, p, packet.TooBig, room(path, p, hop), DropTooBig)
 	}
 
 	w.account(s, path, p, dir, now)
@@ -53,8 +55,7 @@ func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir 
 	if path.MSS != 0 && p.Flags&packet.FlagSYN != 0 {
 		p.ClampMSS(path.MSS)
 	}
-	w.translate(p, s, path, dir)
-	return w.leave(f, p, hop, now)
+	return w.express(f, p, s, path, dir, hop, now)
 }
 
 // lost ends the way of a client's packet whose server is down or gone.
@@ -99,13 +100,21 @@ func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packe
 	}
 }
 
-// leave sends a packet that is ready to its next hop: whole, in fragments, or
-// later, once the next hop is resolved.
-func (w *Worker) leave(f *link.Frame, p *packet.Packet, hop *nexthop.Hop, now session.Tick) Verdict {
+// unreachable says why a path has no next hop.
+func unreachable(path *session.Path, dir session.Direction) Verdict {
+	if dir == session.Inbound && path.Flags&pathOffLink != 0 {
+		return DropOffLink
+	}
+	return DropNoRoute
+}
+
+// leave sends a packet that is ready to the next hop of to: whole, in fragments,
+// or later, once the next hop is resolved.
+func (w *Worker) leave(f *link.Frame, p *packet.Packet, to packet.Addr, hop *nexthop.Hop, now session.Tick) Verdict {
 	switch {
 	case !hop.Resolved:
-		return w.park(f, p.Tuple.Dst, now)
-	case oversize(f, p, hop):
+		return w.park(f, to, now)
+	case oversize(f, p, max(int(hop.MTU), minMTU)):
 		return w.cut(f, p, hop)
 	}
 	dispatch(f, hop)

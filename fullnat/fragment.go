@@ -109,7 +109,11 @@ func (w *Worker) fragment(f *link.Frame, p *packet.Packet, now session.Tick) Ver
 }
 
 func (w *Worker) firstFragment(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
-	if owner := w.owner(&p.Tuple, w.snap.side(&p.Tuple)); owner != w.id {
+	from := w.snap.side(&p.Tuple)
+	if from == stranger {
+		return w.unserved(&p.Tuple)
+	}
+	if owner := w.owner(&p.Tuple, from); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	return w.flow(f, p, now)
@@ -117,11 +121,18 @@ func (w *Worker) firstFragment(f *link.Frame, p *packet.Packet, now session.Tick
 
 // laterFragment carries a fragment of a datagram whose first one had this tuple.
 func (w *Worker) laterFragment(f *link.Frame, p *packet.Packet, t *packet.Tuple, now session.Tick) Verdict {
-	if owner := w.owner(t, w.snap.side(t)); owner != w.id {
+	from := w.snap.side(t)
+	if from == stranger {
+		return w.unserved(t)
+	}
+	if owner := w.owner(t, from); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	s, dir := w.sessions.Find(t)
-	if s == nil {
+	switch {
+	case s == nil && from == gated:
+		return NotOurs
+	case s == nil:
 		return DropNoSession
 	}
 	return w.carry(f, p, s, dir, now)

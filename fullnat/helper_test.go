@@ -132,15 +132,19 @@ func testNetwork() nexthop.Network {
 //	vip 203.0.113.80:443 → 10.0.0.11:8443 !10.0.0.12:8443 via 10.9.0.1
 //
 // A server marked ! is down, one marked ~ is draining. via adds to the block of
-// local addresses. Of the other words keep, silent and mss N are options, sorry
-// A the sorry server, and a scheduler's name is the scheduler, else rr. The VIP
-// may have ports, 203.0.113.80:8000-8999. See option and serverSpec for the rest.
+// local addresses. nat, dr, tun, gue0 and gue1 are the mode of the servers behind
+// them, of all if they come before the first. Of the other words keep, silent and
+// mss N are options, sorry A the sorry server, and a scheduler's name is the
+// scheduler, else rr. The VIP may have ports, 203.0.113.80:8000-8999. See option
+// and serverSpec for the rest.
 func (b *bench) service(line string) {
 	b.Helper()
 	s := service.Spec{
 		Name: fmt.Sprintf("service%d", len(b.specs)), Protocol: packet.TCP, Mode: service.FULLNAT, Scheduler: "rr",
 		Options: service.Options{ResetOnExpiry: true},
 	}
+	var mode service.Mode
+	var tunnel service.Tunnel
 	words := strings.Fields(line)
 	if words[0] == "udp" {
 		s.Protocol = packet.UDP
@@ -158,6 +162,11 @@ func (b *bench) service(line string) {
 			if !slices.Contains(b.snapshot.Locals, p) {
 				b.snapshot.Locals = append(b.snapshot.Locals, p)
 			}
+		case "fullnat", "nat", "dr", "tun", "gue0", "gue1":
+			mode, tunnel = modeOf(word)
+			if len(s.Servers) == 0 {
+				s.Mode, s.Tunnel, mode = mode, tunnel, 0
+			}
 		case "keep":
 			s.DeadServer = service.Keep
 		case "silent":
@@ -172,7 +181,9 @@ func (b *bench) service(line string) {
 			s.Scheduler = word
 		default:
 			if !b.option(&s, word) {
-				s.Servers = append(s.Servers, b.serverSpec(word))
+				v := b.serverSpec(word)
+				v.Mode, v.Tunnel = mode, tunnel
+				s.Servers = append(s.Servers, v)
 			}
 		}
 	}
@@ -260,6 +271,15 @@ func (b *bench) serverSpec(word string) service.ServerSpec {
 		}
 	}
 	return s
+}
+
+// modeOf is what a word of a service's line says of its servers.
+func modeOf(word string) (service.Mode, service.Tunnel) {
+	if variant, gue := strings.CutPrefix(word, "gue"); gue {
+		return service.TUN, service.Tunnel{Port: 6080, Variant: variant[0] - '0'}
+	}
+	mode, _ := service.ParseMode(word)
+	return mode, service.Tunnel{}
 }
 
 // services replaces all services by those of the lines, and publishes.

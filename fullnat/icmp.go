@@ -13,16 +13,23 @@ import (
 // Anyone can forge an error, so it is carried only if what it quotes belongs to
 // a session, and it changes nothing in the session.
 func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
+	if !w.snap.owns(p.Tuple.Dst) && w.snap.beyond.throughTunnel(p.Inner.Tuple.Dst) && p.Inner.Tuple.Src == p.Tuple.Dst {
+		return w.tunnelError(f, p, now)
+	}
 	// The error answers a packet that left from the address it is sent to.
 	if p.Inner.Fragment || p.Inner.Tuple.Src != p.Tuple.Dst {
 		return DropErrorUnmatched
 	}
 	answer := p.Inner.Tuple.Reverse()
-	if owner := w.owner(&answer, w.snap.side(&answer)); owner != w.id {
+	from := w.snap.side(&answer)
+	if owner := w.owner(&answer, from); owner != w.id {
 		return w.handOver(f, owner)
 	}
 	s, dir := w.sessions.Find(&answer)
-	if s == nil {
+	switch {
+	case s == nil && (from == gated || from == stranger):
+		return NotOurs
+	case s == nil:
 		return DropErrorUnmatched
 	}
 	path := w.sessions.Path(s.Path)
@@ -34,8 +41,7 @@ func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Ve
 		return DropTTL
 	}
 
-	w.translateError(p, s, path, dir)
 	p.RaiseMTU()
 	p.DecTTL()
-	return w.leave(f, p, hop, now)
+	return w.expressError(f, p, s, path, dir, hop, now)
 }

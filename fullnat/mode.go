@@ -1,28 +1,58 @@
 package fullnat
 
 import (
+	"fleetlb/fullnat/link"
+	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/packet"
 	"fleetlb/session"
 )
 
-// What a mode does to a packet is in a file of its own: fullnat.go. A session's
-// mode is that of its path; the two dispatches below are all that the rest of
-// the journey knows of it.
+// What a mode does to a packet is in a file of its own: fullnat.go, nat.go, dr.go
+// and tun.go. A session's mode is that of its path. The rest of the journey knows
+// of modes what the dispatches below say, and what they do not want carried:
+// [bounces], [offLink], [hairpin].
 
-// translate gives a packet that goes dir the form in which its receiver knows
-// the connection.
-func (w *Worker) translate(p *packet.Packet, s *session.Session, path *session.Path, dir session.Direction) {
+// express gives a packet of s that goes dir the form in which its receiver knows
+// the connection, and sends it.
+func (w *Worker) express(f *link.Frame, p *packet.Packet, s *session.Session, path *session.Path, dir session.Direction, hop *nexthop.Hop, now session.Tick) Verdict {
 	switch path.Mode {
 	case session.FULLNAT:
 		w.fullnat(p, s, path, dir)
+	case session.NAT:
+		w.nat(p, s, path, dir)
+	case session.TUN:
+		return w.tun(f, p, s, path, hop, now)
 	}
+	return w.leave(f, p, destination(s, path, dir), hop, now)
 }
 
-// translateError does the same to an ICMP error: dir is the way it goes, the
+// expressError does the same to an ICMP error: dir is the way it goes, the
 // packet that it quotes went the other.
-func (w *Worker) translateError(p *packet.Packet, s *session.Session, path *session.Path, dir session.Direction) {
+func (w *Worker) expressError(f *link.Frame, p *packet.Packet, s *session.Session, path *session.Path, dir session.Direction, hop *nexthop.Hop, now session.Tick) Verdict {
 	switch path.Mode {
 	case session.FULLNAT:
 		w.fullnatError(p, s, path, dir)
+	case session.NAT:
+		w.natError(p, s, path, dir)
+	case session.TUN:
+		return w.tun(f, p, s, path, hop, now)
 	}
+	return w.leave(f, p, destination(s, path, dir), hop, now)
+}
+
+// destination is whose next hop a packet of s takes.
+func destination(s *session.Session, path *session.Path, dir session.Direction) packet.Addr {
+	if dir == session.Inbound {
+		return path.Server
+	}
+	return s.Client
+}
+
+// room is how long a packet may be that goes along a path by a hop.
+func room(path *session.Path, p *packet.Packet, hop *nexthop.Hop) int {
+	mtu := max(int(hop.MTU), minMTU)
+	if path.Tunnel != nil {
+		return path.Tunnel.Room(mtu, p.V6)
+	}
+	return mtu
 }

@@ -9,14 +9,14 @@ import (
 // minMTU is what every link carries (RFC 791 §3.1), whatever a route says.
 const minMTU = 68
 
-// oversize says whether a packet is longer than its next link takes. A
-// segmentation super-packet is as long as the packets it will be cut into.
-func oversize(f *link.Frame, p *packet.Packet, hop *nexthop.Hop) bool {
+// oversize says whether a packet is longer than there is room for. A segmentation
+// super-packet is as long as the packets it will be cut into.
+func oversize(f *link.Frame, p *packet.Packet, room int) bool {
 	n := len(p.Frame) - p.L3
 	if f.Offload.GSO() {
 		n = p.Payload - p.L3 + int(f.Offload.GSOSize)
 	}
-	return n > max(int(hop.MTU), minMTU)
+	return n > room
 }
 
 // cuttable says whether an oversize packet may leave in fragments. The kernel

@@ -14,7 +14,7 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 	svc := w.snap.Services.Find(p.Tuple.Protocol, p.Tuple.Dst, p.Tuple.DstPort)
 	from := client
 	if svc == nil {
-		if from = w.snap.side(&p.Tuple); from != server {
+		if from = w.snap.side(&p.Tuple); from != server && from != gated {
 			return w.unserved(&p.Tuple)
 		}
 	}
@@ -22,6 +22,8 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 		return w.handOver(f, owner)
 	}
 	switch {
+	case from == gated: // the server's own affair, and the kernel's
+		return NotOurs
 	case from == server, p.Tuple.Protocol == packet.TCP && !opens(p.Flags):
 		return DropNoSession
 	case w.snap.owns(p.Tuple.Src):
@@ -32,7 +34,11 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 	if chosen == nil {
 		return w.refuse(f, p, DropNoServer)
 	}
-	s, outcome := w.admit(&p.Tuple, w.paths.of(chosen), now)
+	path := w.paths.of(chosen)
+	if hairpin(p.Tuple.Src, w.sessions.Path(path)) {
+		return w.refuse(f, p, DropHairpin)
+	}
+	s, outcome := w.admit(&p.Tuple, path, now)
 	if s == nil {
 		return w.refuse(f, p, refusals[outcome])
 	}

@@ -3,6 +3,8 @@ package fullnat
 import (
 	"time"
 
+	"fleetlb/fullnat/nexthop"
+	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/service"
 	"fleetlb/session"
 )
@@ -24,6 +26,7 @@ const (
 	pathResets                     // both ends are told when a session expires idle
 	pathRemovedDies                // once its server is gone it is dead
 	pathRemovedForgets             // once its server is gone it forgets
+	pathOffLink                    // direct routing does not reach its server
 )
 
 // pathLost is either: what the client sends has nowhere to go.
@@ -96,6 +99,13 @@ func (w *Worker) live(path *session.Path, server *service.Server) {
 	flags |= removedFlags[svc.RemovedServer]
 	if server.State == service.Down && server != svc.Sorry {
 		flags |= deadFlags[svc.DeadServer]
+	}
+	switch {
+	case server.Mode != service.TUN:
+	case path.Tunnel == nil:
+		path.Tunnel = &packet.Tunnel{Dst: server.Addr, Port: server.Tunnel.Port, Variant: server.Tunnel.Variant}
+	default:
+		path.Tunnel.Port, path.Tunnel.Variant = server.Tunnel.Port, server.Tunnel.Variant
 	}
 	w.flag(path, flags)
 }
@@ -195,6 +205,20 @@ func (w *Worker) server(id session.PathID) *service.Server {
 // the snapshot while sessions still use it.
 func (w *Worker) route() {
 	for _, path := range w.sessions.Paths() {
-		path.Hop = uint16(w.snap.Hops.Lookup(path.Server))
+		w.routePath(path)
 	}
+}
+
+func (w *Worker) routePath(path *session.Path) {
+	id := w.snap.Hops.Lookup(path.Server)
+	hop := w.snap.Hops.Hop(id)
+	path.Flags &^= pathOffLink
+	switch {
+	case offLink(path, hop):
+		path.Flags |= pathOffLink
+		id = nexthop.None
+	case path.Tunnel != nil && hop != nil:
+		path.Tunnel.Src = w.snap.Hops.SourceFor(hop.Port, !path.Server.Is4())
+	}
+	path.Hop = uint16(id)
 }

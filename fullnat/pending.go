@@ -61,7 +61,7 @@ func (w *Worker) unpark(now session.Tick) {
 		case hop == nil:
 			w.settle(p.frame, DropNoRoute)
 		case hop.Resolved:
-			w.settle(p.frame, w.leaveLate(p.frame, hop, now))
+			w.settle(p.frame, w.leaveLate(p.frame, p.dst, hop, now))
 		case int32(now-p.until) >= 0:
 			w.settle(p.frame, DropNoNeighbor)
 		default:
@@ -74,9 +74,9 @@ func (w *Worker) unpark(now session.Tick) {
 }
 
 // leaveLate sends a frame that was parked.
-func (w *Worker) leaveLate(f *link.Frame, hop *nexthop.Hop, now session.Tick) Verdict {
+func (w *Worker) leaveLate(f *link.Frame, to packet.Addr, hop *nexthop.Hop, now session.Tick) Verdict {
 	if fault := w.parse(f, &w.pending.packet); fault != Forwarded {
 		return fault
 	}
-	return w.leave(f, &w.pending.packet, hop, now)
+	return w.leave(f, &w.pending.packet, to, hop, now)
 }

@@ -123,11 +123,13 @@ func (p *Plane) Run(ctx context.Context) {
 // Publish makes s what the workers work with, and the frames it is about come
 // to them. The snapshot must not be changed any more.
 func (p *Plane) Publish(s *Snapshot) error {
-	p.current.Store(s.prepared())
+	own := s.prepared()
+	p.keepGates(own, p.current.Load())
+	p.current.Store(own)
 	for _, w := range p.workers {
 		w.queue.Wake()
 	}
-	return p.ports.Steer(link.Ours{VIPs: s.Services.VIPs(), Locals: s.Locals})
+	return p.ports.Steer(own.ours())
 }
 
 // Heartbeat returns how long ago the slowest worker last came round. It is the

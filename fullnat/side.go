@@ -13,6 +13,7 @@ const (
 	stranger side = iota // to no address of ours
 	client               // to a VIP
 	server               // to a local address
+	gated                // to a client, by a NAT server
 )
 
 // side returns whose packet has these ends.
@@ -22,6 +23,8 @@ func (s *Snapshot) side(t *packet.Tuple) side {
 		return server
 	case s.Services.HasVIP(t.Dst):
 		return client
+	case s.beyond.answers(t) && !s.Hops.HostAddress(t.Dst):
+		return gated
 	}
 	return stranger
 }
@@ -34,10 +37,13 @@ func (w *Worker) owner(t *packet.Tuple, from side) int {
 func ownerOf(slot uint8, workers int) int { return int(slot) * workers / session.Slots }
 
 // slotOf returns the slot of a packet. A local port carries it in its low byte;
-// every other packet is a client's.
+// every other packet shows the client.
 func slotOf(t *packet.Tuple, from side) uint8 {
-	if from == server {
+	switch from {
+	case server:
 		return uint8(t.DstPort)
+	case gated:
+		return session.Slot(t.Protocol, t.Dst, t.DstPort)
 	}
 	return session.Slot(t.Protocol, t.Src, t.SrcPort)
 }

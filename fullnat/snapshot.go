@@ -20,6 +20,7 @@ type Snapshot struct {
 	Ping     bool           // answer ICMP echo requests to VIPs and local addresses
 
 	locals []localRange
+	beyond beyond
 }
 
 // Same says whether the workers would do the same with o.
@@ -42,6 +43,7 @@ func (s *Snapshot) prepared() *Snapshot {
 	for i, p := range s.Locals {
 		own.locals[i] = rangeOf(p)
 	}
+	own.beyond = beyondOf(s.Services)
 	return &own
 }
 

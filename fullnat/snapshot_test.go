@@ -10,6 +10,7 @@ import (
 
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/service"
 )
 
 // TestSnapshots changes the configuration in the middle of a connection, which
@@ -141,7 +142,7 @@ func TestPathsEnd(t *testing.T) {
 }
 
 func TestLocalAddresses(t *testing.T) {
-	s := (&Snapshot{Locals: []netip.Prefix{
+	s := (&Snapshot{Services: new(service.Table), Locals: []netip.Prefix{
 		netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("2001:db8:2::/64"), netip.MustParsePrefix("255.255.255.254/31"),
 	}}).prepared()
 	all := s.localAddresses()

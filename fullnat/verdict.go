@@ -14,6 +14,7 @@ const (
 	Answered                          // answered by the director itself: ping, ARP, neighbour solicitation
 	Rejected                          // answered with a reset or an ICMP error; its own reason is counted as well
 	Cut                               // sent on in fragments, for a link with a smaller MTU
+	Segmented                         // sent on as the packets that a super-packet stands for, where no card could cut it
 	Originated                        // made by the director itself: the resets of a session that it ends, announcements of addresses
 	Parked                            // held until its first fragment or its next hop is known
 	HandedOver                        // given to the worker that owns its slot
@@ -26,6 +27,10 @@ const (
 	DropForgotten                     // the server of its session is down or gone; the session is forgotten, and nobody told
 	DropNoPort                        // the local ports for the chosen server are all in use
 	DropTableFull                     // the session table is full
+	DropHairpin                       // the connection would come to the server of mode nat that makes it
+	DropLoop                          // it would go back to the station it came from: a server of mode dr that balances too
+	DropOffLink                       // the server of mode dr is behind a router: it must be on a link of ours
+	DropNoSource                      // the host has no address of the server's family for a tunnel to begin at
 	DropNoRoute                       // the kernel has no route to the destination
 	DropNoNeighbor                    // the next hop did not answer in time
 	DropTTL                           // no hops left
@@ -65,7 +70,7 @@ func (v Verdict) Help() string {
 }
 
 // carried says whether the frame has left or will, towards its destination.
-func (v Verdict) carried() bool { return v == Forwarded || v == Cut || v == Parked }
+func (v Verdict) carried() bool { return v == Forwarded || v == Cut || v == Segmented || v == Parked }
 
 // Dropped says whether the frame ended here without an answer being its purpose.
 func (v Verdict) Dropped() bool { return v >= DropNoService }

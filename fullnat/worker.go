@@ -45,6 +45,8 @@ type Worker struct {
 	announcer announcer
 
 	scratch [packet.MaxBuilt]byte // where answers are built
+	piece   packet.Packet         // of one that goes through a tunnel in pieces
+	outerID uint16                // of the last outer packet
 	key     schedule.Key          // of the connection being opened
 	expired [64]*session.Session
 	rejects int // answers to what cannot be served still allowed in this tick

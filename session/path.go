@@ -87,6 +87,8 @@ type Path struct {
 	Flags uint8
 	Hop   uint16 // next hop towards the server
 	MSS   uint16
+	// Tunnel is what packets to the server travel in. TUN only.
+	Tunnel *packet.Tunnel
 
 	Traffic
 

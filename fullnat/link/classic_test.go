@@ -51,7 +51,7 @@ func TestClassicFilter(t *testing.T) {
 		{"ARP", arp, true},
 		{"neighbour solicitation", discovery(135), true},
 		{"neighbour advertisement", discovery(136), true},
-				{"another protocol", append(make([]byte, 12), 0x88, 0xcc, 1, 2), false},
+		{"another protocol", append(make([]byte, 12), 0x88, 0xcc, 1, 2), false},
 		{"cut off", arp[:13], false},
 	}
 	for _, tt := range tests {

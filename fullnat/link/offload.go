@@ -18,9 +18,20 @@ type Offload struct {
 const vnetLen = 10
 
 const (
+	gsoUDP = 3    // VIRTIO_NET_HDR_GSO_UDP
+	gsoECN = 0x80 // VIRTIO_NET_HDR_GSO_ECN, beside another
+)
+
+const (
 	flagNeedsChecksum = 1 // VIRTIO_NET_HDR_F_NEEDS_CSUM
 	flagValid         = 2 // VIRTIO_NET_HDR_F_DATA_VALID: the card has verified the checksum
 )
+
+// OwedChecksum is the Offload of a frame whose transport checksum, offset bytes
+// from where it begins to cover, holds only the pseudo-header's sum.
+func OwedChecksum(start, offset int) Offload {
+	return Offload{Flags: flagNeedsChecksum, ChecksumStart: uint16(start), ChecksumOffset: uint16(offset)}
+}
 
 // NeedsChecksum says that the transport checksum holds only the pseudo-header's
 // sum, to be completed by the card (CHECKSUM_PARTIAL).
@@ -29,6 +40,10 @@ func (o *Offload) NeedsChecksum() bool { return o.Flags&flagNeedsChecksum != 0 }
 // GSO says that the frame is a super-packet, to be cut into packets of GSOSize
 // bytes of payload each.
 func (o *Offload) GSO() bool { return o.GSOType != 0 }
+
+// OneDatagram says that the super-packet is one UDP datagram, to be cut into IP
+// fragments: VIRTIO_NET_HDR_GSO_UDP. Kernels since 4.14 make no such.
+func (o *Offload) OneDatagram() bool { return o.GSOType&^gsoECN == gsoUDP }
 
 // shift moves the offsets by n bytes.
 func (o *Offload) shift(n int) {

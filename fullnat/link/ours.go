@@ -19,7 +19,7 @@ type Ours struct {
 	Tunnelled []netip.Addr
 }
 
-// An Endpoint is one end of TCP or UDP connections.
+// An Endpoint is one end of TCP or UDP connections. Port 0 is any.
 type Endpoint struct {
 	Protocol uint8
 	netip.AddrPort

@@ -45,8 +45,8 @@ struct {
 	__type(value, __u32);
 } ours SEC(".maps");
 
-// An endpoint is one of a server's, or with neither port nor protocol the server
-// itself.
+// An endpoint is one of a server's: one port, or with port 0 any, or with neither
+// port nor protocol the server itself.
 struct endpoint {
 	struct address address;
 	__be16 port;
@@ -146,7 +146,7 @@ static __always_inline int flow_slot(struct __sk_buff *skb, int off, __u8 protoc
 		return bpf_ntohs(port[1]) & 255;
 	if (class)
 		return slot(protocol, src, bpf_ntohs(port[0]));
-	if (server_class(src, port[0], protocol) & GATED)
+	if ((server_class(src, port[0], protocol) | server_class(src, 0, protocol)) & GATED)
 		return slot(protocol, dst, bpf_ntohs(port[1]));
 	return NOT_OURS;
 }

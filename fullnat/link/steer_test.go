@@ -33,7 +33,7 @@ func loadedSteering(t testing.TB) *steering {
 var (
 	testVIPs   = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:1::/64")}
 	testLocals = []netip.Prefix{netip.MustParsePrefix("10.9.0.0/28"), netip.MustParsePrefix("2001:db8:2::/124")}
-	testGated  = []Endpoint{{6, netip.MustParseAddrPort("10.0.0.21:8080")}, {17, netip.MustParseAddrPort("10.0.0.21:53")}, {6, netip.MustParseAddrPort("[2001:db8:3::21]:8080")}}
+	testGated  = []Endpoint{{6, netip.MustParseAddrPort("10.0.0.21:8080")}, {17, netip.MustParseAddrPort("10.0.0.21:53")}, {17, netip.MustParseAddrPort("10.0.0.22:0")}, {6, netip.MustParseAddrPort("[2001:db8:3::21]:8080")}}
 	testOurs   = Ours{
 		VIPs: testVIPs, Locals: testLocals, Gated: testGated,
 		Tunnelled: []netip.Addr{netip.MustParseAddr("10.0.0.31"), netip.MustParseAddr("2001:db8:3::31")},
@@ -223,6 +223,7 @@ func TestFilter(t *testing.T) {
 		{"to another host's MAC address", sketch{dstMAC: 2, src: "10.0.0.21", dst: "198.51.100.7", protocol: 6, srcPort: 8080}.frame(), false},
 		{"from another port of its own", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 6, srcPort: 4711, dstPort: 8080}.frame(), false},
 		{"by another protocol", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 17, srcPort: 8080}.frame(), false},
+		{"from one that has all its ports gated", sketch{src: "10.0.0.22", dst: "198.51.100.7", protocol: 17, srcPort: 5}.frame(), true},
 		{"from another server", sketch{src: "10.0.0.22", dst: "198.51.100.7", protocol: 6, srcPort: 8080}.frame(), false},
 		{"a gated server's fragment", sketch{src: "10.0.0.21", dst: "198.51.100.7", protocol: 17, fragment: 0x00b9}.frame(), true},
 		{"another's fragment", sketch{src: "10.0.0.31", dst: "198.51.100.7", protocol: 17, fragment: 0x00b9}.frame(), false},

@@ -39,6 +39,9 @@ func PutSegment(buf []byte, p *Packet, from, size int) (n, next int) {
 	return n, next
 }
 
+// Segments says whether PutSegment can cut p.
+func (p *Packet) Segments() bool { return p.Kind == Flow && p.check != 0 }
+
 // ChecksumAt is the offset of the L4 checksum in the frame.
 func (p *Packet) ChecksumAt() int { return p.check }
 

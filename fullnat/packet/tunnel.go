@@ -61,7 +61,7 @@ func (t *Tunnel) Put(frame []byte, p *Packet, flow, id uint16) {
 	}
 	ends := ethernetLen + t.Overhead()
 	l4 := putIP(frame, &t.Src, &t.Dst, protocol, p.tos(), len(frame)-ethernetLen-t.ipLen())
-	if !t.Src.Is4() { // RFC 6438 §3
+	if !t.Dst.Is4() { // RFC 6438 §3
 		binary.BigEndian.PutUint16(frame[ethernetLen+2:], flow)
 	} else if !p.whole() {
 		(*IPv4Header)(frame[ethernetLen:]).mayCut(id)
@@ -77,7 +77,7 @@ func (t *Tunnel) Put(frame []byte, p *Packet, flow, id uint16) {
 	if t.Variant == 0 {
 		*(*[gueLen]byte)(frame[l4+udpLen:]) = [gueLen]byte{1: within}
 	}
-	if t.Src.Is4() {
+	if t.Dst.Is4() {
 		return // the packet inside has what it needs
 	}
 	// IPv6 wants a checksum of everybody who has not been told to do without
@@ -91,7 +91,7 @@ func (t *Tunnel) Put(frame []byte, p *Packet, flow, id uint16) {
 
 // ipLen is the length of the outer IP header.
 func (t *Tunnel) ipLen() int {
-	if t.Src.Is4() {
+	if t.Dst.Is4() {
 		return ipv4Len
 	}
 	return ipv6Len

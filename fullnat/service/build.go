@@ -114,6 +114,7 @@ func build(spec *Spec, old *Service) (*Service, error) {
 		Last:     spec.Last,
 		Protocol: spec.Protocol,
 		Mode:     spec.Mode,
+		Tunnel:   spec.Tunnel,
 		Timeouts: spec.Timeouts.withDefaults(),
 		Options:  spec.Options,
 	}
@@ -178,8 +179,12 @@ func (s *Service) server(spec ServerSpec) *Server {
 		Service: s,
 		Addr:    packet.AddrFrom(address.Addr()),
 		Port:    address.Port(),
-		Mode:    cmp.Or(spec.Mode, s.Mode),
+		Mode:    s.Mode,
+		Tunnel:  s.Tunnel,
 		Weight:  spec.Weight,
+	}
+	if spec.Mode != 0 {
+		v.Mode, v.Tunnel = spec.Mode, spec.Tunnel
 	}
 	switch {
 	case spec.Up && spec.Drain:

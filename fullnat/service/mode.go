@@ -33,6 +33,19 @@ func ParseMode(s string) (Mode, error) {
 	return 0, fmt.Errorf("mode %q: unknown; there are fullnat, nat, dr, tun", s)
 }
 
+// A Tunnel is what packets of mode TUN travel in. The zero Tunnel is IP in IP.
+type Tunnel struct {
+	Port    uint16 // at which the server takes GUE; 0: no UDP
+	Variant uint8  // of GUE: 0 or 1
+}
+
+func (t Tunnel) String() string {
+	if t.Port == 0 {
+		return "ipip"
+	}
+	return fmt.Sprintf("gue variant %d at port %d", t.Variant, t.Port)
+}
+
 // mapsPorts says whether a server may listen on another port than the VIP's:
 // only if the mode rewrites the packet.
 func (m Mode) mapsPorts() bool { return m == FULLNAT || m == NAT }

@@ -14,6 +14,7 @@ type Spec struct {
 	Protocol  uint8      // packet.TCP or packet.UDP
 	Beside    []Listener // what the service listens at as well
 	Mode      Mode
+	Tunnel    Tunnel   // of mode TUN
 	Scheduler string   // as in schedule.Names
 	Flags     []string // as in schedule.Flags
 	Servers   []ServerSpec
@@ -37,7 +38,7 @@ func (s *Spec) Listeners() []Listener {
 
 // Equal says whether s and o ask for the same, their servers in the same order.
 func (s Spec) Equal(o Spec) bool {
-	return s.Name == o.Name && s.VIP == o.VIP && s.Last == o.Last && s.Protocol == o.Protocol && slices.Equal(s.Beside, o.Beside) && s.Mode == o.Mode &&
+	return s.Name == o.Name && s.VIP == o.VIP && s.Last == o.Last && s.Protocol == o.Protocol && slices.Equal(s.Beside, o.Beside) && s.Mode == o.Mode && s.Tunnel == o.Tunnel &&
 		s.Scheduler == o.Scheduler && slices.Equal(s.Flags, o.Flags) &&
 		slices.Equal(s.Servers, o.Servers) && s.Sorry == o.Sorry &&
 		s.Timeouts == o.Timeouts && s.Options == o.Options
@@ -65,7 +66,8 @@ type Persistence struct {
 // A ServerSpec is one server and the verdict on its health.
 type ServerSpec struct {
 	Address netip.AddrPort
-	Mode    Mode   // 0: the service's
+	Mode    Mode   // 0: the service's, and its tunnel
+	Tunnel  Tunnel // of mode TUN
 	Weight  int    // 0 to schedule.MaxWeight; 0 takes nothing new
 	Upper   uint32 // at so many sessions it takes nothing new; 0: never
 	Lower   uint32 // until it has fewer than these; 0: three quarters of Upper

@@ -43,6 +43,8 @@ func change(t *testing.T, v reflect.Value) {
 		*x = append(*x, "mh-fallback")
 	case *[]ServerSpec:
 		*x = []ServerSpec{{Weight: 2}}
+	case *Tunnel:
+		x.Port = 6080
 	case *Timeouts:
 		x.LastAck = time.Second
 	case *Options:

@@ -30,6 +30,7 @@ type Service struct {
 	Port, Last uint16 // Last 0: Port alone; Port 0: any
 	Protocol   uint8
 	Mode       Mode
+	Tunnel     Tunnel
 	Beside     []*Service // the same at its other listeners; only the first one in the table has them
 
 	Scheduler schedule.Scheduler
@@ -51,6 +52,7 @@ type Server struct {
 	Addr    packet.Addr
 	Port    uint16
 	Mode    Mode // the service's, or its own
+	Tunnel  Tunnel
 	Weight  int
 	State   State
 	Load    *schedule.Load
