@@ -120,8 +120,10 @@ func (w *Worker) explainChoice(e *Explanation, svc *service.Service, t *packet.T
 	var eligible []*service.Server
 	for _, s := range svc.Members {
 		if s.Eligible() {
-			eligible = append(eligible, s)
-			e.say("server %s: %v, weight %d, %d active and %d inactive sessions", s.Name, s.State, s.Weight, s.Load.Active(), s.Load.Inactive())
+			if !s.Full() {
+				eligible = append(eligible, s)
+			}
+			e.say("server %s: %v, weight %d, %d active and %d inactive sessions%s", s.Name, s.State, s.Weight, s.Load.Active(), s.Load.Inactive(), full(s))
 		}
 	}
 	for _, s := range svc.Servers {
@@ -131,12 +133,20 @@ func (w *Worker) explainChoice(e *Explanation, svc *service.Service, t *packet.T
 	}
 	switch len(eligible) {
 	case 0:
-		e.Verdict = DropNoServer
-		e.say("no server may get it: the client is refused at once")
+		e.Verdict = none(svc)
+		e.say("no server may get it: the client is refused at once (%s)", e.Verdict.Name())
 	case 1:
 		e.Server = ends(eligible[0].Addr, cmp.Or(eligible[0].Port, t.DstPort))
 		w.explainHop(e, w.snap.Hops.Hop(w.snap.Hops.Lookup(eligible[0].Addr)))
 	}
+}
+
+// full says what keeps new sessions from a server that may have some.
+func full(s *service.Server) string {
+	if !s.Full() {
+		return ""
+	}
+	return fmt.Sprintf(": at its upper threshold, %d, it gets no more", s.Upper)
 }
 
 func (w *Worker) explainHop(e *Explanation, hop *nexthop.Hop) {

@@ -32,7 +32,7 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 
 	chosen := w.pick(svc, &p.Tuple)
 	if chosen == nil {
-		return w.refuse(f, p, DropNoServer)
+		return w.refuse(f, p, none(svc))
 	}
 	path := w.paths.of(chosen)
 	if hairpin(p.Tuple.Src, w.sessions.Path(path)) {
@@ -69,6 +69,16 @@ func (w *Worker) pick(svc *service.Service, t *packet.Tuple) *service.Server {
 		return svc.Members[i]
 	}
 	return nil
+}
+
+// none says why nobody was picked.
+func none(svc *service.Service) Verdict {
+	for _, s := range svc.Members {
+		if (s.Eligible() || s == svc.Sorry) && s.Full() {
+			return DropOverloaded
+		}
+	}
+	return DropNoServer
 }
 
 // admit makes the session of a new connection, in the place of one that nobody

@@ -191,6 +191,7 @@ func (w *Worker) publishLoad(id session.PathID) {
 		active, inactive = active+p.Active, inactive+p.Inactive
 	}
 	server.Load.Cell(w.id).Set(active, inactive)
+	server.Full() // so that it knows that it was, when nobody asks just now
 }
 
 // server returns the server of a path as the snapshot has it; nil when it is gone.

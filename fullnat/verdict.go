@@ -23,6 +23,7 @@ const (
 	DropNoSession                     // mid-connection packet of no connection we know
 	DropSpoofed                       // its source is an address of our own: forged, or on its way round
 	DropNoServer                      // every server of the service is down or draining
+	DropOverloaded                    // every server that could have it is at its upper threshold
 	DropDeadServer                    // the server of its session is down; the client is told to connect anew
 	DropForgotten                     // the server of its session is down or gone; the session is forgotten, and nobody told
 	DropNoPort                        // the local ports for the chosen server are all in use

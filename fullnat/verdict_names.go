@@ -16,6 +16,7 @@ var verdictTexts = [...]struct{ name, help string }{
 	DropNoSession:      {"no_session", "mid-connection packet of no connection we know"},
 	DropSpoofed:        {"spoofed", "its source is an address of our own: forged, or on its way round"},
 	DropNoServer:       {"no_server", "every server of the service is down or draining"},
+	DropOverloaded:     {"overloaded", "every server that could have it is at its upper threshold"},
 	DropDeadServer:     {"dead_server", "the server of its session is down; the client is told to connect anew"},
 	DropForgotten:      {"forgotten", "the server of its session is down or gone; the session is forgotten, and nobody told"},
 	DropNoPort:         {"no_port", "the local ports for the chosen server are all in use"},

@@ -25,6 +25,19 @@
 // mh-fallback fall to others. To let a member go altogether, leave it out or
 // give it weight 0.
 //
+// A member at its upper threshold is full, and gets nothing until it has room
+// again: whoever has the next turn, or is the next best, gets what it would have
+// got. Where the law is a hash it refuses its clients, or lets them fall to
+// others, as one that is not eligible does. When all are full nobody is picked.
+//
+// # In a fleet
+//
+// The schedulers that look at loads (lc wlc sed nq lblc lblcr ovf twos), and the
+// thresholds, reckon with the sessions that servers have on other directors, as
+// old as what [Load.SetElsewhere] was told last: a second or two. In between each
+// director takes the others to open what it opens itself, and draws among the
+// servers that a single one would deal the next clients of all of them to.
+//
 // # All workers at once
 //
 // Pick is called by every worker on the same Scheduler. It takes no lock and

@@ -10,16 +10,23 @@ import (
 
 // hashed picks by looking a hash of the connection up in a table of members.
 //
-// The table holds ineligible members too. One that is hit refuses the
-// connection or, with fallback, passes it to another that its hash leads to:
-// the same one each time and on every director, and a different one for each
-// client, so that no neighbour inherits the whole load.
+// The table holds ineligible members too. One that is hit, or one that is full,
+// refuses the connection or, with fallback, passes it to another that its hash
+// leads to: the same one each time and on every director, and a different one for
+// each client, so that no neighbour inherits the whole load.
 type hashed struct {
 	table    []uint16 // ranks
 	members  []uint16 // by rank: position among all members
 	eligible []bool   // by rank
+	limits   []limit  // by rank; nil: none has any
 	hash     func(k *Key) uint64
 	fallback bool
+}
+
+// takes says whether a member takes new connections: one that is full does not,
+// like one that is not eligible.
+func (s *hashed) takes(rank uint16) bool {
+	return s.eligible[rank] && (s.limits == nil || !s.limits[rank].full())
 }
 
 func (s *hashed) Pick(k *Key) int {
@@ -28,7 +35,7 @@ func (s *hashed) Pick(k *Key) int {
 	}
 	h := s.hash(k)
 	rank := s.table[h%uint64(len(s.table))]
-	if !s.eligible[rank] {
+	if !s.takes(rank) {
 		if !s.fallback {
 			return -1
 		}
@@ -46,12 +53,12 @@ func (s *hashed) other(h uint64) int {
 	size := uint64(len(s.table))
 	for range hops {
 		h = again(h)
-		if rank := s.table[h%size]; s.eligible[rank] {
+		if rank := s.table[h%size]; s.takes(rank) {
 			return int(s.members[rank])
 		}
 	}
 	for i := range size {
-		if rank := s.table[(h+i)%size]; s.eligible[rank] {
+		if rank := s.table[(h+i)%size]; s.takes(rank) {
 			return int(s.members[rank])
 		}
 	}
@@ -100,6 +107,11 @@ func newHashed(members []Member, order, table []uint16) *hashed {
 	s := &hashed{table: table, members: order, eligible: make([]bool, len(order))}
 	for rank, i := range order {
 		s.eligible[rank] = members[i].eligible()
+	}
+	if limits(members) != nil {
+		for _, i := range order {
+			s.limits = append(s.limits, members[i].limit())
+		}
 	}
 	return s
 }

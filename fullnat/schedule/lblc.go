@@ -4,7 +4,7 @@ package schedule
 // was first given, whose cache holds its data, until that server is not
 // eligible or is overloaded: more active sessions than its weight, while some
 // server has fewer than half of its own. Then, as at first, it is given the one
-// that wlc picks.
+// that wlc picks; and so while it is full.
 //
 // A service of one VIP has one destination, so this is of use where a service
 // takes many.
@@ -45,10 +45,11 @@ func (s *lblc) Pick(k *Key) int {
 	e := s.places.find(&k.VIP, now)
 	at := s.known(e.replicas()[0])
 	if at < 0 || s.overloaded(at) {
-		at = s.from(s.start())
-		e.set(replicas{s.ids[at]}, now)
+		if at = s.from(s.start()); at >= 0 {
+			e.set(replicas{s.ids[at]}, now)
+		}
 	}
-	return s.pool[at].member
+	return s.member(at)
 }
 
 // known returns the position in the pool of the server with an id, or -1 when
@@ -63,11 +64,14 @@ func (s *lblc) known(id uint16) int {
 // overloaded says whether the destination of a server should have another.
 func (s *lblc) overloaded(at int) bool {
 	c := &s.pool[at]
-	if uint64(c.load.Active()) <= c.weight {
+	if c.full() {
+		return true
+	}
+	if c.load.reckon().active <= c.weight {
 		return false
 	}
 	for i := range s.pool {
-		if o := &s.pool[i]; uint64(o.load.Active())*2 < o.weight {
+		if o := &s.pool[i]; o.load.reckon().active*2 < o.weight {
 			return true
 		}
 	}

@@ -29,19 +29,19 @@ func (s lblcr) Pick(k *Key) int {
 	}
 	if at < 0 || s.overloaded(at) {
 		at = s.from(s.start())
-		if s.join(&set, s.ids[at]) {
+		if at >= 0 && s.join(&set, s.ids[at]) {
 			e.set(set, now)
 		}
 	}
-	return s.pool[at].member
+	return s.member(at)
 }
 
 // lightest returns the position in the pool of the least loaded server of a
-// set, or -1 when none is eligible.
+// set, or -1 when none is eligible or all are full.
 func (s lblcr) lightest(set replicas) int {
 	best := -1
 	for _, id := range set {
-		if at := s.known(id); at >= 0 && (best < 0 || s.less(at, best)) {
+		if at := s.known(id); at >= 0 && !s.pool[at].full() && (best < 0 || s.less(at, best)) {
 			best = at
 		}
 	}

@@ -21,9 +21,9 @@ type least struct {
 
 // A candidate is an eligible member.
 type candidate struct {
+	limit
 	member int // its position among all members
 	weight uint64
-	load   Load
 }
 
 // candidates lists the eligible members.
@@ -34,11 +34,7 @@ func candidates(members []Member) []candidate {
 		if !m.eligible() {
 			continue
 		}
-		c := candidate{member: i, weight: uint64(m.Weight), load: *idle}
-		if m.Load != nil {
-			c.load = *m.Load
-		}
-		pool = append(pool, c)
+		pool = append(pool, candidate{limit: m.limit(), member: i, weight: uint64(m.Weight)})
 	}
 	return pool
 }
@@ -46,17 +42,25 @@ func candidates(members []Member) []candidate {
 // idle is the load of members that nobody counts.
 var idle = NewLoads(1)[0]
 
-// cost is at most 2⁴¹, so that comparing it crosswise with weights fits 64 bits.
-func (s *least) cost(load *Load) uint64 {
-	n := load.sum()
-	return n>>32*s.perActive + uint64(uint32(n))*s.perInactive + s.extra
+// cost is at most 2⁴⁷ in a fleet of sixty, so that comparing it crosswise with
+// weights fits 64 bits.
+func (s *least) cost(r reckoning) uint64 {
+	return r.active*s.perActive + r.inactive*s.perInactive + s.extra
 }
 
 func (s *least) Pick(*Key) int {
 	if len(s.pool) == 0 {
 		return -1
 	}
-	return s.pool[s.from(s.start())].member
+	return s.member(s.from(s.start()))
+}
+
+// member returns which member stands at a position of the pool, -1 at -1.
+func (s *least) member(at int) int {
+	if at < 0 {
+		return -1
+	}
+	return s.pool[at].member
 }
 
 // start returns where the next look begins.
@@ -65,18 +69,27 @@ func (s *least) start() int {
 }
 
 // from returns the position in the pool of the least costly candidate, the
-// first one from start onwards.
+// first one from start onwards; -1 when all are full. In a fleet it is one of the
+// least costly: see share.
 func (s *least) from(start int) int {
-	best, cost := start, s.cost(&s.pool[start].load)
-	for i := 1; i < len(s.pool); i++ {
+	best, cost, others := -1, uint64(0), uint64(0)
+	for i := range s.pool {
 		at := start + i
 		if at >= len(s.pool) {
 			at -= len(s.pool)
 		}
 		c := &s.pool[at]
-		if o := s.cost(&c.load); o*s.pool[best].weight < cost*c.weight {
+		if c.full() {
+			continue
+		}
+		r := c.load.reckon()
+		others = max(others, r.others)
+		if o := s.cost(r); best < 0 || o*s.pool[best].weight < cost*c.weight {
 			best, cost = at, o
 		}
+	}
+	if others > 0 && best >= 0 {
+		return s.share(best, float64(others+1))
 	}
 	return best
 }
@@ -84,7 +97,7 @@ func (s *least) from(start int) int {
 // less says whether candidate a costs less for its weight than b.
 func (s *least) less(a, b int) bool {
 	x, y := &s.pool[a], &s.pool[b]
-	return s.cost(&x.load)*y.weight < s.cost(&y.load)*x.weight
+	return s.cost(x.load.reckon())*y.weight < s.cost(y.load.reckon())*x.weight
 }
 
 // isActive is how much more an active session counts than an inactive one, as

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// A Load is how many sessions one server has, over all workers. Only [NewLoads]
-// makes a useful one.
+// A Load is how many sessions one server has, over all workers and, as far as is
+// known, over all directors of a fleet. Only [NewLoads] makes a useful one.
 //
 // Each worker stores its own counts in a cell that nobody else writes, without
 // a locked instruction's wait for another core; whoever asks sums the cells. A
@@ -22,8 +22,14 @@ type Load struct {
 // each one cell per load.
 type block struct {
 	columns atomic.Pointer[[][]Cell] // by worker; a nil column has stored nothing yet
-	size    int
+	notes   []note                   // one per load
 	grow    sync.Mutex
+}
+
+// A note is what is known of a load beside the cells. It is rarely written.
+type note struct {
+	elsewhere atomic.Pointer[elsewhere]
+	full      atomic.Bool
 }
 
 // A Cell is one worker's share of a load: active sessions in the upper half,
@@ -41,7 +47,7 @@ func (c *Cell) Set(active, inactive uint32) {
 // NewLoads returns n loads for servers whose loads are compared with each
 // other. They share memory, which lives as long as any of them.
 func NewLoads(n int) []*Load {
-	b := &block{size: n}
+	b := &block{notes: make([]note, n)}
 	b.columns.Store(new([][]Cell))
 	loads := make([]*Load, n)
 	for i := range loads {
@@ -60,10 +66,10 @@ func (l *Load) Cell(worker int) *Cell {
 	return &columns[worker][l.at]
 }
 
-// Active returns how many sessions are being opened or established.
+// Active returns how many sessions are being opened or established here.
 func (l *Load) Active() int { return int(l.sum() >> 32) }
 
-// Inactive returns how many sessions are closing.
+// Inactive returns how many sessions are closing here.
 func (l *Load) Inactive() int { return int(uint32(l.sum())) }
 
 // sum adds the cells up; workers go on storing meanwhile.
@@ -86,7 +92,7 @@ func (b *block) widen(worker int) [][]Cell {
 	columns := make([][]Cell, max(len(old), worker+1))
 	copy(columns, old)
 	if columns[worker] == nil {
-		columns[worker] = make([]Cell, line+b.size+line)[line : line+b.size]
+		columns[worker] = make([]Cell, line+len(b.notes)+line)[line : line+len(b.notes)]
 	}
 	b.columns.Store(&columns)
 	return columns

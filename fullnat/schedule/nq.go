@@ -1,5 +1,7 @@
 package schedule
 
+import "math/rand/v2"
+
 // nq is never queue: a server without an active session if there is one,
 // however slow; else the shortest expected delay.
 type nq struct{ *least }
@@ -13,10 +15,23 @@ func (s nq) Pick(*Key) int {
 		return -1
 	}
 	start := s.start()
+	idle, seen := -1, 0
 	for i := range s.pool {
-		if c := &s.pool[(start+i)%len(s.pool)]; c.load.Active() == 0 {
+		at := (start + i) % len(s.pool)
+		c := &s.pool[at]
+		r := c.load.reckon()
+		if r.active > 0 || c.full() {
+			continue
+		}
+		if r.others == 0 {
 			return c.member
 		}
+		if seen++; rand.IntN(seen) == 0 { // not the one that all directors see first
+			idle = at
+		}
 	}
-	return s.pool[s.from(start)].member
+	if idle < 0 {
+		idle = s.from(start)
+	}
+	return s.member(idle)
 }

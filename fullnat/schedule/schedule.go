@@ -30,6 +30,8 @@ type Member struct {
 	Weight   int    // 0 to MaxWeight
 	Eligible bool   // may get new connections; one of weight 0 may not
 	Load     *Load  // nil: counted by nobody, and so always idle
+
+	Upper, Lower uint32 // thresholds, see Load.Full: while it is full it gets nothing new; Upper 0: never
 }
 
 // MaxWeight is the largest weight ipvsadm takes.

@@ -30,13 +30,18 @@ func (s *twos) Pick(*Key) int {
 }
 
 // of returns the better of the members that two draws below the total weight
-// stand for.
+// stand for; if both are full, the best of all.
 func (s *twos) of(x, y uint64) int {
 	a, b := s.drawn(x), s.drawn(y)
-	if s.less(b, a) {
+	switch {
+	case s.pool[b].full():
+		if s.pool[a].full() {
+			a = s.from(s.start())
+		}
+	case s.pool[a].full() || s.less(b, a):
 		a = b
 	}
-	return s.pool[a].member
+	return s.member(a)
 }
 
 // drawn returns the position of the first candidate whose running sum is above x.

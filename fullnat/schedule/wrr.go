@@ -12,18 +12,12 @@ const maxTurns = 16384
 // for one. A rebuild with the same weights goes on in the sequence; one with
 // others starts somewhere in the new one.
 func newWRR(members []Member, _ []string, state *State) Scheduler {
-	var order []uint16
-	var weights []int
-	for i := range members {
-		if members[i].eligible() {
-			order = append(order, uint16(i))
-			weights = append(weights, members[i].Weight)
-		}
+	s := inTurn(members, state)
+	weights := make([]int, len(s.pool))
+	for at := range s.pool {
+		weights[at] = int(s.pool[at].weight)
 	}
 	weights, total := reduce(weights, maxTurns)
-	turns := interleave(weights, total)
-	for i, t := range turns {
-		turns[i] = order[t]
-	}
-	return &rr{turns: turns, cursor: &state.cursor}
+	s.turns = interleave(weights, total)
+	return s
 }

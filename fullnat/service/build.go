@@ -182,6 +182,8 @@ func (s *Service) server(spec ServerSpec) *Server {
 		Mode:    s.Mode,
 		Tunnel:  s.Tunnel,
 		Weight:  spec.Weight,
+		Upper:   spec.Upper,
+		Lower:   spec.Lower,
 	}
 	if spec.Mode != 0 {
 		v.Mode, v.Tunnel = spec.Mode, spec.Tunnel
@@ -196,12 +198,15 @@ func (s *Service) server(spec ServerSpec) *Server {
 }
 
 // inheritLoads gives each server the load it had; those that are new get loads
-// that lie together.
+// that lie together. To the other directors of a fleet they are as new as to us.
 func (s *Service) inheritLoads(old *Service) {
 	had := make(map[string]*schedule.Load)
+	directors := 0
 	if old != nil {
 		for _, v := range old.all() {
 			had[v.Name] = v.Load
+			_, _, others := v.Load.Elsewhere()
+			directors = max(directors, others)
 		}
 	}
 	var fresh []*Server
@@ -212,6 +217,7 @@ func (s *Service) inheritLoads(old *Service) {
 	}
 	for i, load := range schedule.NewLoads(len(fresh)) {
 		fresh[i].Load = load
+		load.SetElsewhere(0, 0, directors)
 	}
 }
 
@@ -245,7 +251,7 @@ func (s *Service) schedule(name string, flags []string, old *Service) (err error
 	s.made = recipe{name: name, flags: slices.Clone(flags), state: new(schedule.State)}
 	for _, v := range s.Members {
 		s.made.members = append(s.made.members, schedule.Member{
-			Name: v.Name, Weight: v.Weight, Eligible: v.Eligible(), Load: v.Load,
+			Name: v.Name, Weight: v.Weight, Eligible: v.Eligible(), Load: v.Load, Upper: v.Upper, Lower: v.Lower,
 		})
 	}
 	if old != nil {

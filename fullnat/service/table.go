@@ -54,6 +54,8 @@ type Server struct {
 	Mode    Mode // the service's, or its own
 	Tunnel  Tunnel
 	Weight  int
+	Upper   uint32 // thresholds, as in ServerSpec
+	Lower   uint32
 	State   State
 	Load    *schedule.Load
 	Beside  []*Server // the same behind the service's other listeners
@@ -61,6 +63,9 @@ type Server struct {
 
 // Eligible says whether the server may get new connections.
 func (s *Server) Eligible() bool { return s.State == Up && s.Weight > 0 }
+
+// Full says whether the server has as many sessions as it may.
+func (s *Server) Full() bool { return s.Upper > 0 && s.Load.Full(s.Upper, s.Lower) }
 
 // A State is what a server may be used for.
 type State uint8
