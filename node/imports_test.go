@@ -19,6 +19,7 @@ var allowed = map[string]string{
 	"fullnat/service":  "fullnat/packet fullnat/schedule",
 	"session":          "fullnat/packet",
 	"gossip":           "gossip/seal session",
+	"gossip/replica":   "fullnat/packet session",
 	"gossip/seal":      "",
 	"bgp":              "",
 	"bgp/bfd":          "",

@@ -1,0 +1,190 @@
+package replica
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fleetlb/fullnat/packet"
+	"fleetlb/session"
+)
+
+// A Wire carries sealed datagrams and streams to other members.
+type Wire interface {
+	// Send sends a datagram of at most MaxDatagram bytes or drops it. It copies
+	// the payload and does not wait.
+	Send(to session.NodeID, payload []byte) error
+	// Open opens a stream to the member's Accept.
+	Open(ctx context.Context, to session.NodeID) (net.Conn, error)
+}
+
+// MaxDatagram is the largest payload that the engine gives a [Wire], in bytes.
+const MaxDatagram = 1360
+
+// Sessions is where records come from and go to: a dataplane. Its methods may
+// call the engine's Tell, Ask and Differs, and may be called at the same time.
+type Sessions interface {
+	// Apply takes records of another director, in this order: those it told or,
+	// solicited, those it was asked for. It takes all or, without room, none, and
+	// does not wait. The records are the caller's again when it returns.
+	Apply(from session.Owner, solicited bool, records []session.Record) bool
+	// Found answers a question of Ask; nil: nobody knows.
+	Found(t packet.Tuple, r *session.Record)
+	// Lookup finds the sessions that packets of these tuples belong to. It does
+	// not wait; reply is called once, with those that there are.
+	Lookup(tuples []packet.Tuple, reply func([]session.Record))
+	// Export goes through the shared sessions; a chunk is good until the next.
+	Export(context.Context, session.Query) iter.Seq2[[]session.Record, error]
+	// Digests tells the digest of each home's shared sessions, by slot.
+	Digests(context.Context) (map[session.NodeID]*[session.Slots]session.Digest, error)
+}
+
+// Options of an engine.
+type Options struct {
+	Replicas int            // how many directors hold a copy of each session; 0: 2
+	Blocks   []netip.Prefix // this director's own local addresses
+	Log      *slog.Logger   // nil: slog.Default()
+}
+
+// An Engine replicates the sessions of one director. Its methods are safe for
+// concurrent use.
+type Engine struct {
+	wire     Wire
+	sessions Sessions
+	log      *slog.Logger
+	replicas int
+	blocks   []netip.Prefix
+
+	roster  atomic.Pointer[roster]
+	stages  [numStages]stage
+	wakeup  chan struct{}
+	soon    atomic.Bool // run looks again within a moment
+	refused [numRefusals]atomic.Uint64
+	counts  counts
+
+	// mu guards the outgoing half of every peer, and what follows. Who holds a
+	// peer's incoming.mu may take it, not the other way round. Nothing that may
+	// call back is called under it.
+	mu        sync.Mutex
+	last      *roster // as of the last SetMembers or SetSelf
+	streams   uint32  // the number of the newest stream
+	pool      pool
+	tickets   tickets
+	questions map[packet.Tuple]*question
+	pursueAt  time.Time
+	answered  []answered // to be told to sessions
+	repairs   int        // pulls under way
+	serving   chan struct{}
+	scratch   [MaxDatagram]byte
+
+	pulls sync.WaitGroup // goroutines of repair
+}
+
+// New makes an engine without any other members. Nothing is sent before Run.
+func New(self session.Owner, w Wire, s Sessions, o Options) *Engine {
+	e := &Engine{
+		wire: w, sessions: s, log: o.Log, replicas: o.Replicas, blocks: o.Blocks,
+		wakeup:    make(chan struct{}, 1),
+		questions: make(map[packet.Tuple]*question),
+		serving:   make(chan struct{}, maxServing),
+		tickets:   tickets{start: time.Now()},
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	if e.replicas <= 0 {
+		e.replicas = 2
+	}
+	e.SetSelf(self)
+	return e
+}
+
+// Keeps says which slots this director keeps whole: a session of such a slot, of
+// whichever home, is in its own table.
+func (e *Engine) Keeps() [session.Slots]bool {
+	s := e.roster.Load().keepsWhole()
+	return s.array()
+}
+
+// Keepers returns who keeps this director's own sessions of a slot.
+func (e *Engine) Keepers(slot uint8) (ids []session.NodeID) {
+	for _, p := range e.roster.Load().own[slot] {
+		ids = append(ids, p.owner.ID)
+	}
+	return ids
+}
+
+// Run replicates until ctx ends. It may be called once.
+func (e *Engine) Run(ctx context.Context) {
+	defer e.pulls.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.wakeup:
+		case <-timer.C:
+		}
+		until := e.step(ctx, time.Now())
+		timer.Reset(time.Until(until))
+	}
+}
+
+// restless is how soon run must mean to look again for tellers not to wake it.
+const restless = pace + time.Millisecond
+
+// idle is how long run sleeps when there is nothing to do.
+const idle = time.Hour
+
+// step does what is due and returns when to look again, unless woken.
+func (e *Engine) step(ctx context.Context, now time.Time) (until time.Time) {
+	e.soon.Store(false)
+	r := e.roster.Load()
+	until = now.Add(idle)
+	sooner := func(t time.Time) {
+		if t.Before(until) {
+			until = t
+		}
+	}
+	for _, p := range r.peers {
+		if p.incoming.retry(e, r, p, now) {
+			sooner(now.Add(pace))
+		}
+	}
+
+	e.mu.Lock()
+	for i := range e.stages {
+		e.distribute(r, &e.stages[i], now)
+	}
+	sooner(e.pursue(r, now))
+	for _, p := range r.peers {
+		sooner(e.flush(p, now))
+		sooner(e.repair(ctx, p, now))
+	}
+	answers := e.answered
+	e.answered = nil
+	e.mu.Unlock()
+
+	for i := range answers {
+		e.sessions.Found(answers[i].tuple, answers[i].record)
+	}
+
+	if until.Sub(now) <= restless {
+		e.soon.Store(true)
+	}
+	return until
+}
+
+// wake has run look at once.
+func (e *Engine) wake() {
+	select {
+	case e.wakeup <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,135 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"fleetlb/session"
+)
+
+// Progress is how far a Sync is.
+type Progress struct {
+	Slots, SlotsOf     int    // that have come from everybody
+	Members, MembersOf int    // that have given all they have
+	Records, RecordsOf uint64 // as far as is known
+	Bytes              uint64
+}
+
+// Sync fetches, from all members, the sessions of the slots that this director
+// keeps and those of its own: a director that begins a life has none. It returns
+// when it has everything from everybody who stays, and tells its progress, which
+// may be nil, from one goroutine at a time.
+func (e *Engine) Sync(ctx context.Context, progress func(Progress)) error {
+	s := syncing{e: e, tell: progress, done: make(map[session.Owner]bool), parts: make(map[session.Owner]*part)}
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		again, err := s.round(ctx)
+		if !again {
+			return nil
+		}
+		if err == nil {
+			wait = 0
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(wait):
+		}
+		wait = max(wait, 50*time.Millisecond)
+	}
+}
+
+type syncing struct {
+	e    *Engine
+	tell func(Progress)
+
+	mu    sync.Mutex
+	done  map[session.Owner]bool
+	parts map[session.Owner]*part
+}
+
+// A part is what one member gives.
+type part struct {
+	expected, records, bytes uint64
+	waiting                  slotSet // for these
+}
+
+// round pulls from all members that have not given everything yet. One at a time
+// in a small fleet: two have the same copies, and what came from the first is not
+// sent by the second.
+func (s *syncing) round(ctx context.Context) (again bool, err error) {
+	r := s.e.roster.Load()
+	limit := make(chan struct{}, min(1+len(r.peers)/8, maxRepairs))
+	var all sync.WaitGroup
+	var errs []error
+	for _, p := range r.peers {
+		s.mu.Lock()
+		done := s.done[p.owner]
+		if s.parts[p.owner] == nil {
+			s.parts[p.owner] = &part{waiting: everySlot()}
+		}
+		s.mu.Unlock()
+		if done {
+			continue
+		}
+		again = true
+		all.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			if err := s.pull(ctx, r, r.seats[p.owner.ID]); err != nil {
+				s.mu.Lock()
+				errs = append(errs, fmt.Errorf("member %s: sync: %w", p.owner.ID, err))
+				s.mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return again, errors.Join(errs...)
+}
+
+func (s *syncing) pull(ctx context.Context, r *roster, from *seat) error {
+	owner := from.Owner()
+	p := &pull{e: s.e, seat: from, clauses: []clause{
+		{homes: []session.NodeID{r.self.ID}, slots: everySlot()},
+		{homes: []session.NodeID{from.ID}, slots: r.kept(from.ID)},
+		r.orphans(r.kept(0)),
+	}}
+	p.tell = func(differing pairs, expected, records, bytes uint64) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var slots slotSet
+		for _, t := range differing {
+			slots.unite(t)
+		}
+		*s.parts[owner] = part{expected, records, bytes, slots}
+		s.report()
+	}
+	err := p.run(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.done[owner] = true
+		s.parts[owner].waiting = slotSet{}
+		s.report()
+	}
+	return err
+}
+
+// report tells how far it is. mu is held.
+func (s *syncing) report() {
+	if s.tell == nil {
+		return
+	}
+	kept := s.e.roster.Load().keepsWhole()
+	p := Progress{SlotsOf: kept.len(), MembersOf: len(s.parts), Members: len(s.done)}
+	for _, part := range s.parts {
+		p.Records += part.records
+		p.RecordsOf += part.expected
+		p.Bytes += part.bytes
+		kept.subtract(&part.waiting)
+	}
+	p.Slots = kept.len()
+	s.tell(p)
+}
