@@ -1,29 +1,26 @@
-// Package gossip is a director's membership of its fleet.
 package gossip
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/memberlist"
+
+	"fleetlb/gossip/seal"
 	"fleetlb/session"
 )
 
 // MaxDatagram is how many bytes [Fleet.Send] takes: what fits into a packet of
 // 1,500 bytes over IPv6, sealed, with room for a tunnel's header.
 const MaxDatagram = 1360
-
-// MaxShared is the largest value of [Fleet.Share], in bytes.
-const MaxShared = 64 << 10
-
-// MaxBlocks is how many local-address blocks a director can tell of.
-const MaxBlocks = 16
 
 // Config is what a director must know to join its fleet.
 type Config struct {
@@ -34,7 +31,7 @@ type Config struct {
 	Keys      [][]byte         // 32 bytes each, the first is sent with; none: every address must be loopback
 	KeyFile   string           // where changes of the ring are kept; "": nowhere
 	Label     string           // of the fleet: fleets of different labels never meet, even with the same keys
-	Self      Info
+	Self      Info             // Epoch zero: now
 }
 
 // Options are what a director may set besides.
@@ -46,175 +43,308 @@ type Options struct {
 	OnDatagram func(from session.Owner, payload []byte)
 
 	// OnStream gets what others opened by [Fleet.Open], each in a goroutine of
-	// its own, and closes c when it returns.
+	// its own, and c is closed when it returns.
 	OnStream func(from session.Owner, c net.Conn)
 
-	Network Network // nil: the kernel's
-}
-
-// A Network is where a fleet's datagrams and streams travel. The kernel's is
-// used unless a test has another.
-type Network interface {
-	// Listen takes one port for both.
-	Listen(bind netip.AddrPort) (Packets, net.Listener, error)
-	// Dial opens a stream from the host of bind.
-	Dial(ctx context.Context, bind, to netip.AddrPort) (net.Conn, error)
-}
-
-// Packets sends and receives datagrams.
-type Packets interface {
-	// ReadFrom waits for a datagram; what does not fit into b is cut off.
-	ReadFrom(b []byte) (n int, from netip.AddrPort, err error)
-	// WriteTo sends one or drops it. It does not wait, and keeps nothing of b.
-	WriteTo(b []byte, to netip.AddrPort) error
-	Close() error
-}
-
-// A Member is another director, as far as is known here.
-type Member struct {
-	ID      session.NodeID
-	Name    string
-	Address netip.AddrPort
-	Info
-	Alive bool
-	Left  bool      // not alive, by its own will
-	Since time.Time // it is so
-}
-
-// Owner is the member in its present life.
-func (m Member) Owner() session.Owner { return session.Owner{ID: m.ID, Epoch: m.Epoch} }
-
-// A ConflictKind says in what two directors do not fit together.
-type ConflictKind string
-
-const (
-	ConflictName   ConflictKind = "name"   // both have the same
-	ConflictBlocks ConflictKind = "blocks" // local addresses of both overlap
-	ConflictConfig ConflictKind = "config" // different services
-	ConflictClock  ConflictKind = "clock"  // their clocks differ; nobody offends
-)
-
-// A Conflict is two live directors that must not both announce.
-type Conflict struct {
-	Kind ConflictKind
-	With Member
-	// Ours says that this director is the offender: the one of the two whose life
-	// began later. Both sides come to the same verdict.
-	Ours  bool
-	Since time.Time
-	Text  string // for the operator: what is wrong, with the cure
+	Network Network // nil: Kernel
 }
 
 // Fleet is a director's membership. Join makes one.
 type Fleet struct {
-	self    session.Owner
-	changes chan struct{}
-	shared  chan struct{}
-	once    sync.Once
+	name string
+	id   session.NodeID
+	log  *slog.Logger
+	o    Options
+	wire *wire
+	list *memberlist.Memberlist
+
+	keyFile  string
+	keying   sync.Mutex // one change of the ring at a time
+	handlers sync.Map   // string → Handler
+	view     atomic.Pointer[view]
+	dropped  dropped
+
+	mu        sync.Mutex
+	info      Info
+	seq       uint64    // of the Info
+	encoded   []byte    // the Info, as meta
+	told      time.Time // when it last changed
+	greet     bool      // there is somebody new
+	gone      bool      // we said good-bye
+	peers     map[uint64]*peer
+	sought    map[netip.AddrPort]*sought
+	own       shares
+	conflicts []Conflict
+	outlived  bool // others have heard a later life of ours
+	settled   bool // tried is closed
+
+	changes, sharedChanges chan struct{}
+	news                   chan struct{} // for beats
+	heralded               chan struct{} // for memberlist
+	tried                  chan struct{} // closed when a seed answered, or none did
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+	once   sync.Once
 }
 
-// Join makes this director a member of the fleet. It returns once the director
-// can be reached, whether or not any seed answers: seeds are asked until one
-// does, and again whenever members are missing.
+// Join makes this director a member of the fleet. It returns once a seed has
+// told who else there is, or none did, or the context ended: none of that is an
+// error, for seeds are asked for ever.
 func Join(ctx context.Context, c Config, o Options) (*Fleet, error) {
-	if c.Name == "" {
-		return nil, errors.New("gossip: no name")
+	if c.Self.Epoch == 0 {
+		c.Self.Epoch = uint64(time.Now().UnixNano())
 	}
-	return &Fleet{
-		self:    session.Owner{ID: session.NodeIDOf(c.Name), Epoch: c.Self.Epoch},
-		changes: make(chan struct{}, 1), shared: make(chan struct{}, 1),
-	}, nil
+	if err := c.valid(); err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	f, err := newFleet(c, o)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	if err := f.startList(); err != nil {
+		f.cancel()
+		f.wire.Close()
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	f.wire.start()
+	f.wait.Go(f.beats)
+	f.wait.Go(f.seek)
+	f.wait.Go(f.herald)
+	select {
+	case <-f.tried:
+	case <-ctx.Done():
+	}
+	return f, nil
+}
+
+// valid says whether a director can join like this.
+func (c *Config) valid() error {
+	switch a := c.Bind.Addr(); {
+	case c.Name == "" || len(c.Name) > longestName:
+		return fmt.Errorf("name %q: it must have 1 to %d bytes", c.Name, longestName)
+	case !c.Bind.IsValid() || a.IsMulticast() || a.IsLinkLocalUnicast():
+		return fmt.Errorf("bind %s: it is not an address that others reach", c.Bind)
+	case a.IsUnspecified() && !c.Advertise.IsValid():
+		return fmt.Errorf("bind %s: say which address others reach", c.Bind)
+	case c.Advertise.IsValid() && (c.Advertise.Port() == 0 || c.Advertise.Addr().IsUnspecified()):
+		return fmt.Errorf("advertise %s: others cannot reach it", c.Advertise)
+	}
+	if len(c.Keys) == 0 {
+		for _, a := range append([]netip.AddrPort{c.Bind, c.Advertise}, c.Seeds...) {
+			if a.IsValid() && !a.Addr().Unmap().IsLoopback() {
+				return fmt.Errorf("%s: a fleet without keys must be on loopback alone; give it a key file", a)
+			}
+		}
+	}
+	return c.Self.valid()
+}
+
+func newFleet(c Config, o Options) (*Fleet, error) {
+	f := &Fleet{
+		name: c.Name, id: session.NodeIDOf(c.Name), o: o, keyFile: c.KeyFile, info: c.Self,
+		peers: map[uint64]*peer{}, sought: map[netip.AddrPort]*sought{},
+		changes: make(chan struct{}, 1), sharedChanges: make(chan struct{}, 1),
+		news: make(chan struct{}, 1), heralded: make(chan struct{}, 1), tried: make(chan struct{}),
+	}
+	if f.log = o.Log; f.log == nil {
+		f.log = slog.Default()
+	}
+	ring, err := seal.NewRing(c.Label, c.Keys)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{network: o.Network, bind: c.Bind, advertise: plain(c.Advertise), dropped: &f.dropped, datagram: f.datagram, stream: f.stream}
+	if w.network == nil {
+		w.network = Kernel{}
+	}
+	if err := w.listen(); err != nil {
+		return nil, err
+	}
+	w.endpoint = seal.NewEndpoint(ring, seal.Life{Node: nodeOf(c.Name, w.advertise), Epoch: c.Self.Epoch})
+	f.wire = w
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	for _, s := range c.Seeds {
+		if s = plain(s); s != w.advertise {
+			f.sought[s] = &sought{seed: true}
+		}
+	}
+	f.Handle(shareCall, f.answerShares)
+	f.Handle(keysCall, f.answerKeys)
+	f.renew()
+	f.changed()
+	f.settle()
+	return f, nil
+}
+
+// renew makes the present Info news. The caller holds mu, or is alone.
+func (f *Fleet) renew() {
+	f.seq++
+	f.encoded = meta{f.seq, f.info, f.wire.endpoint.Ring().IDs()}.append(newFields())
+	f.told = time.Now()
+	signal(f.news)
+	signal(f.heralded)
+}
+
+func (f *Fleet) nodeMeta() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.encoded
+}
+
+// herald lets memberlist spread our Info whenever it has changed, for those the
+// beats do not reach.
+func (f *Fleet) herald() {
+	for {
+		select {
+		case <-f.heralded:
+			_ = f.list.UpdateNode(time.Second) // it is queued, whether or not it waited
+		case <-f.ctx.Done():
+			return
+		}
+	}
 }
 
 // Self is this director in its present life.
-func (f *Fleet) Self() session.Owner { return f.self }
+func (f *Fleet) Self() session.Owner {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return session.Owner{ID: f.id, Epoch: f.info.Epoch}
+}
 
 // Address is where the others reach this director.
-func (f *Fleet) Address() netip.AddrPort { return netip.AddrPort{} }
+func (f *Fleet) Address() netip.AddrPort { return f.wire.advertise }
 
 // Members are the other directors, sorted by name: the live ones, and for a day
-// those that died or left.
-func (f *Fleet) Members() []Member { return nil }
+// those that died or left. There is one of each name and none of our own, see
+// [Fleet.Conflicts].
+func (f *Fleet) Members() []Member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []Member
+	for _, p := range f.chosen() {
+		all = append(all, p.member())
+	}
+	return all
+}
 
-// Changes gets something whenever Members or Conflicts have changed.
+// Changes gets something whenever Members or Conflicts have changed, but for the
+// members' numbers.
 func (f *Fleet) Changes() <-chan struct{} { return f.changes }
 
-// Conflicts are sorted by kind, then by member.
-func (f *Fleet) Conflicts() []Conflict { return nil }
-
 // Announce tells the others what is new of this director. All but the numbers
-// reaches every live member at once.
-func (f *Fleet) Announce(i Info) error { return nil }
+// reaches every live member at once. An epoch of zero is the present one; a
+// greater one begins another life.
+func (f *Fleet) Announce(i Info) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i.Epoch == 0 {
+		i.Epoch = f.info.Epoch
+	}
+	if err := i.valid(); err != nil {
+		return fmt.Errorf("gossip: announce: %w", err)
+	}
+	if i.Epoch < f.info.Epoch {
+		return fmt.Errorf("gossip: announce: epoch %d is before the present, %d", i.Epoch, f.info.Epoch)
+	}
+	i.Blocks = slices.Clone(i.Blocks)
+	was := Member{Info: f.info}
+	f.info = i
+	if same(was, Member{Info: i}) {
+		return nil // the next beat tells the numbers
+	}
+	f.wire.endpoint.Renew(i.Epoch)
+	f.renew()
+	f.changed()
+	return nil
+}
 
-// Share lets every member know a value of ours under a key, and those that join
-// later too; nil takes it back.
-func (f *Fleet) Share(key string, value []byte) error { return nil }
+// datagram takes one of a member's.
+func (f *Fleet) datagram(from seal.Life, address netip.AddrPort, kind byte, payload []byte) {
+	switch kind {
+	case forBeat:
+		f.heardBeat(from, address, payload)
+	case forShare:
+		f.heardShare(from, payload)
+	case forEngine:
+		if t := f.view.Load().byNode[from.Node]; t == nil {
+			f.dropped.stranger.Add(1)
+		} else if f.o.OnDatagram != nil {
+			f.o.OnDatagram(session.Owner{ID: t.id, Epoch: from.Epoch}, payload)
+		}
+	default: // of a later build
+		f.dropped.malformed.Add(1)
+	}
+}
 
-// Shared is what the members share under a key, ours included. The values are not
-// to be changed.
-func (f *Fleet) Shared(key string) map[session.NodeID][]byte { return nil }
-
-// SharedChanges gets something whenever a value that others share has changed.
-func (f *Fleet) SharedChanges() <-chan struct{} { return f.shared }
-
-// A Handler answers a call. What it writes goes to the caller as it is written;
-// its error, if any, is the caller's, too.
-type Handler func(ctx context.Context, from Member, request []byte, w io.Writer) error
-
-// Handle answers calls of a kind. It must be set before others may call.
-func (f *Fleet) Handle(kind string, h Handler) {}
-
-// Call asks a member. The answer is to be read to its end, where the member's
-// own error comes, if it has one, and closed.
-func (f *Fleet) Call(ctx context.Context, to session.NodeID, kind string, request []byte) (io.ReadCloser, error) {
-	return nil, fmt.Errorf("gossip: member %s: not known", to)
+// stream takes one of a member's, until it is over.
+func (f *Fleet) stream(c *seal.Conn, kind byte) {
+	t, err := f.await(f.ctx, c.Peer().Node)
+	if err != nil {
+		f.dropped.stranger.Add(1)
+		return
+	}
+	s := &stream{Conn: c, wire: f.wire}
+	switch {
+	case kind == toCall:
+		f.answerCall(s, t.member)
+	case kind == toEngine && f.o.OnStream != nil:
+		f.o.OnStream(session.Owner{ID: t.id, Epoch: c.Peer().Epoch}, s)
+	default:
+		f.dropped.malformed.Add(1)
+	}
 }
 
 // Send seals one datagram and sends it, best effort. It copies the payload and
 // never waits.
 func (f *Fleet) Send(to session.NodeID, payload []byte) error {
-	return fmt.Errorf("gossip: member %s: not known", to)
+	t, err := f.find(to)
+	if err != nil {
+		return err
+	}
+	if err := f.wire.send(t.life, t.address, forEngine, payload); err != nil {
+		return fmt.Errorf("gossip: member %s: send: %w", t.member.Name, err)
+	}
+	return nil
 }
 
-// Open opens a sealed stream to a member's OnStream.
-func (f *Fleet) Open(ctx context.Context, to session.NodeID) (net.Conn, error) {
-	return nil, fmt.Errorf("gossip: member %s: not known", to)
+// Leave tells the others that this director goes by its own will, and does not
+// speak of itself any more. Close must follow.
+func (f *Fleet) Leave(ctx context.Context) error {
+	f.mu.Lock()
+	if f.gone || f.ctx.Err() != nil {
+		f.mu.Unlock()
+		return nil
+	}
+	f.info.State = Leaving
+	f.renew()
+	f.gone = true
+	f.mu.Unlock()
+	f.beat(true)
+	timeout := time.Second
+	if d, ok := ctx.Deadline(); ok {
+		timeout = max(time.Millisecond, min(timeout, time.Until(d)))
+	}
+	err := f.list.Leave(timeout)
+	f.beat(true) // the first may have been lost
+	if err != nil {
+		return fmt.Errorf("gossip: leave: %w", err)
+	}
+	return nil
 }
 
-// Refusals counts what was refused since the start, by reason.
-func (f *Fleet) Refusals() []Refusal { return nil }
-
-// A Refusal is a reason for which messages are refused.
-type Refusal struct {
-	Reason string // a word, for metrics
-	Text   string // for the operator
-	Count  uint64
+// Close ends all and waits for it. Without Leave before, the others find this
+// director dead.
+func (f *Fleet) Close() error {
+	var err error
+	f.once.Do(func() {
+		f.mu.Lock() // whoever starts something holds it
+		f.cancel()
+		f.mu.Unlock()
+		err = errors.Join(f.list.Shutdown())
+		f.wire.Close()
+		f.wait.Wait()
+	})
+	return err
 }
-
-// A KeyHolder is a member and the keys it has.
-type KeyHolder struct {
-	Member string
-	Keys   []string // ids; the first is sent with
-	Err    error    // why it could not be asked, or why it refused
-}
-
-// Keyring asks every member, this one included, which keys it has.
-func (f *Fleet) Keyring(ctx context.Context) []KeyHolder { return nil }
-
-// AddKey gives every member a key, which they then accept, and returns its id.
-func (f *Fleet) AddKey(ctx context.Context, key []byte) (id string, answers []KeyHolder) {
-	return "", nil
-}
-
-// UseKey makes every member send with the key of this id, which all must have.
-func (f *Fleet) UseKey(ctx context.Context, id string) []KeyHolder { return nil }
-
-// RemoveKey makes every member forget the key of this id, which none may send
-// with.
-func (f *Fleet) RemoveKey(ctx context.Context, id string) []KeyHolder { return nil }
-
-// Leave tells the others that this director goes by its own will.
-func (f *Fleet) Leave(ctx context.Context) error { return nil }
-
-// Close ends all. Without Leave before, the others find this director dead.
-func (f *Fleet) Close() error { f.once.Do(func() {}); return nil }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -54,7 +53,7 @@ func (e *Endpoint) Dial(c net.Conn, id KeyID, wanted uint64, kind byte) (*Conn, 
 		return nil, err
 	}
 	if r := Reason(answer[0]); r != Fine {
-		return nil, fmt.Errorf("refused: %w", min(r, NumReasons))
+		return nil, &RefusedError{min(r, NumReasons-1)}
 	}
 	if _, err := io.ReadFull(c, answer[1:]); err != nil {
 		return nil, err
@@ -77,6 +76,13 @@ func (e *Endpoint) Dial(c net.Conn, id KeyID, wanted uint64, kind byte) (*Conn, 
 	}
 	return s, nil
 }
+
+// A RefusedError is that the other end gave a reason and hung up. Nobody has
+// proven to be there.
+type RefusedError struct{ Reason Reason }
+
+func (e *RefusedError) Error() string { return "refused: " + e.Reason.Text() }
+func (e *RefusedError) Unwrap() error { return e.Reason }
 
 // Accept takes a stream that somebody dialed. Deadlines are those of c, which
 // is left open on error.

@@ -135,6 +135,18 @@ func (r *Ring) Remove(id KeyID) error {
 	})
 }
 
+// Set makes these the keys, as they were: what Secrets returned.
+func (r *Ring) Set(secrets [][]byte) error {
+	keys := make([]key, len(secrets))
+	for i, s := range secrets {
+		var err error
+		if keys[i], err = r.derive(s); err != nil {
+			return err
+		}
+	}
+	return r.change(func([]key) ([]key, error) { return keys, nil })
+}
+
 func (r *Ring) change(edit func([]key) ([]key, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

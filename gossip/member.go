@@ -3,6 +3,8 @@ package gossip
 import (
 	"net/netip"
 	"time"
+
+	"fleetlb/session"
 )
 
 // A State is where a director is in its life, as it tells the others.
@@ -31,7 +33,21 @@ type Numbers struct {
 	Sessions   uint64        // in its table, whatever their role
 	Slots      int           // it keeps and has whole
 	SlotsOf    int           // it shall keep
-	Lag        time.Duration // until a keeper acknowledged its news, lately
+	Lag        time.Duration // until a keeper acknowledged its news, lately; told in µs, an hour at most
 	AtRisk     uint64        // sessions no keeper has acknowledged
 	Suppressed bool          // it announces nothing because of a conflict
 }
+
+// A Member is another director, as far as is known here.
+type Member struct {
+	ID      session.NodeID
+	Name    string
+	Address netip.AddrPort
+	Info
+	Alive bool
+	Left  bool      // not alive, by its own will
+	Since time.Time // it is so
+}
+
+// Owner is the member in its present life.
+func (m Member) Owner() session.Owner { return session.Owner{ID: m.ID, Epoch: m.Epoch} }
