@@ -29,7 +29,7 @@ func TestAllocations(t *testing.T) {
 		{"an error", [][]byte{packettest.Frame(t, "icmp 198.51.100.7 > 203.0.113.80 no-host ttl 64 ( tcp 203.0.113.80:443 > 198.51.100.9:4711 A ttl 55 cut 8 )")}, turn},
 		{"a tick", in, func() { w.now++; turn() }},
 		{"the snapshot looked at again", in, func() { worker.pin(w.now) }},
-		{"a walk for a server that went down", in, func() { worker.reaper.start(); worker.reap(w.now) }},
+		{"a walk for a server that went down", in, func() { worker.walker.start(); worker.walk(w.now) }},
 	} {
 		q.load(tt.frames)
 		tt.do() // what is made once is made

@@ -11,7 +11,7 @@ import (
 
 // echo answers a ping.
 func (w *Worker) echo(p *packet.Packet) Verdict {
-	if !w.snap.Ping {
+	if !w.snap.Ping || !w.snap.isAt(p.Tuple.Dst) {
 		return DropProtocol
 	}
 	if w.snap.owns(p.Tuple.Src) {
@@ -26,7 +26,7 @@ func (w *Worker) echo(p *packet.Packet) Verdict {
 // was told the way to it, and a second answer would only confuse.
 func (w *Worker) ask(f *link.Frame, p *packet.Packet) Verdict {
 	target, ok := p.Asked()
-	if !ok || !w.snap.owns(target) || !w.snap.onLink(f.Port, target) {
+	if !ok || !w.snap.isAt(target) || !w.snap.onLink(f.Port, target) {
 		return NotOurs
 	}
 	w.become(f, packet.PutAnswer(w.scratch[:], p, w.snap.Hops.Port(f.Port).MAC))

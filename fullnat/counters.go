@@ -22,6 +22,7 @@ type Counters struct {
 	Verdicts  [numVerdicts]uint64  // frames, by Verdict
 	Servers   map[ServerID]Traffic // every server that is served or has sessions
 	Retired   Traffic              // of all that were served once and are not any more
+	Fleet     FleetCounters
 }
 
 // Total is the traffic of all servers there ever were.
@@ -46,6 +47,47 @@ func (c *Counters) Of(s *service.Server) Traffic {
 type WorkerCounters struct {
 	Turns uint64        // rounds that carried something
 	Busy  time.Duration // processor time that its thread has used
+}
+
+// FleetCounters is what has passed between this director and the others.
+type FleetCounters struct {
+	Roles  [session.NumRoles]int // sessions there are, by role
+	Sought int                   // packets that wait for the others to tell whose they are
+
+	Told     uint64 // records of sessions and their ends
+	Marked   uint64 // digests told
+	Applied  uint64 // records believed
+	Refused  uint64 // records not believed: not valid, or not the sender's to say
+	NoRoom   uint64 // records of sessions for which there was no room
+	Differed uint64 // digests of others that did not fit
+
+	Adopted    uint64 // replicas that packets were found to belong to
+	Asked      uint64 // sessions the others were asked for
+	Pulled     uint64 // of these, those that somebody knew
+	Unknown    uint64 // and those that nobody did
+	Unanswered uint64 // and those whose answer did not come in time
+	Unasked    uint64 // packets of sessions that were not asked for, there being too many
+	Answered   uint64 // sessions that others asked us for and that were here
+}
+
+func (c *FleetCounters) add(o *FleetCounters) {
+	for i, n := range o.Roles {
+		c.Roles[i] += n
+	}
+	c.Sought += o.Sought
+	c.Told += o.Told
+	c.Marked += o.Marked
+	c.Applied += o.Applied
+	c.Refused += o.Refused
+	c.NoRoom += o.NoRoom
+	c.Differed += o.Differed
+	c.Adopted += o.Adopted
+	c.Asked += o.Asked
+	c.Pulled += o.Pulled
+	c.Unknown += o.Unknown
+	c.Unanswered += o.Unanswered
+	c.Unasked += o.Unasked
+	c.Answered += o.Answered
 }
 
 // A ServerID tells one server of one service from all others, over all
@@ -76,6 +118,7 @@ func (p *Plane) Counters(ctx context.Context) (*Counters, error) {
 		}
 		sum.add(c)
 	}
+	sum.Fleet.Refused += p.delivery.refusals()
 	return sum, nil
 }
 
@@ -86,7 +129,10 @@ func (w *Worker) counters() *Counters {
 		Verdicts:  w.verdicts,
 		Servers:   map[ServerID]Traffic{},
 		Retired:   w.sessions.Retired(),
+		Fleet:     w.fleet,
 	}
+	c.Fleet.Roles = w.sessions.Roles()
+	c.Fleet.Sought = w.seeking.held
 	c.Workers = []WorkerCounters{{Turns: w.turns}}
 	if w.beat.Load() != 0 { // else it is not the worker that answers
 		c.Workers[0].Busy = threadTime()
@@ -102,6 +148,7 @@ func (c *Counters) add(o *Counters) {
 	c.Sessions += o.Sessions
 	c.Displaced += o.Displaced
 	c.Retired = c.Retired.Plus(o.Retired)
+	c.Fleet.add(&o.Fleet)
 	c.Workers = append(c.Workers, o.Workers...)
 	for i, n := range o.Verdicts {
 		c.Verdicts[i] += n

@@ -7,10 +7,21 @@
 // Read the files in the order a packet meets them: worker.go goes round,
 // batch.go receives and parses, flow.go finds the session and carries the packet
 // on, mode.go has it rewritten as the session's mode wants (fullnat.go), open.go
-// decides for the first packet of a connection, send.go lets go of the frames. Everything else is rare and one call away:
-// mtu.go, pending.go (the next hop is being resolved), handoff.go (the packet
-// belongs to another worker), fragment.go, icmp.go, answer.go (ARP, NDP, ping,
-// refusals), expire.go (what ends, and who is told), announce.go.
+// decides for the first packet of a connection, send.go lets go of the frames.
+// Everything else is rare and one call away: mtu.go, pending.go (the next hop is
+// being resolved), handoff.go (the packet belongs to another worker), fragment.go,
+// icmp.go, answer.go (ARP, NDP, ping, refusals), expire.go (what ends, and who is
+// told), walk.go (what concerns many sessions at once), announce.go.
+//
+// # The fleet
+//
+// Directors tell each other of their sessions, so that any of them may carry any
+// packet. Between two batches a worker speaks to the others (tell.go) and believes
+// what they say (apply.go). Their sessions lie in its table beside its own, and
+// are found like them; the first packet makes one its own to serve (adopt.go).
+// What is not in the table the others are asked for while the packet waits
+// (question.go), and we answer what they ask (lookup.go, export.go). Who has slept
+// acts on nothing until it has caught up (fence.go).
 //
 // # Share nothing
 //
@@ -22,8 +33,8 @@
 //
 // # Where the control plane meets it
 //
-// At one pointer: a [Snapshot] holds the services, the next hops and the local
-// addresses. It is never changed, only replaced, and a worker pins one for a
+// At one pointer: a [Snapshot] holds the services, the next hops, the local
+// addresses and the other directors. It is never changed, only replaced, and a worker pins one for a
 // whole turn; paths.go joins it with the sessions that outlive it. What a worker
 // owns is read by asking the worker (inquiry.go), which answers between two
 // batches.
@@ -32,5 +43,5 @@
 //
 // A frame is the worker's from the queue's Recv or Alloc until it goes to Send
 // or Free. In between it is in exactly one place: in the batch, parked (pending,
-// fragments), or outgoing. Its [Verdict] says where it goes.
+// fragments, sought from the other directors), or outgoing. Its [Verdict] says where it goes.
 package fullnat

@@ -5,22 +5,45 @@ import (
 	"fleetlb/session"
 )
 
-// expire forgets the sessions whose time is up. An established one that fell
-// idle may still be believed in by both its ends: they are told.
+// expire forgets the sessions whose time is up, and has the other directors know
+// which are in use. An established one that fell idle may still be believed in by
+// both its ends: they are told, by its home.
 func (w *Worker) expire(now session.Tick) {
-	n, _ := w.sessions.Expire(now, w.expired[:], nil)
-	for _, s := range w.expired[:n] {
+	if w.fence.up {
+		return
+	}
+	e, t := w.sessions.Expire(now, w.expired[:], w.touched[:])
+	for _, s := range w.expired[:e] {
 		path := w.sessions.Path(s.Path)
-		if s.State == session.Established && path.Flags&pathResets != 0 {
+		if s.State == session.Established && path.Flags&pathResets != 0 && s.Role() == session.Home {
 			w.reset(s, session.Inbound, now)
 			w.reset(s, session.Outbound, now)
 		}
 		w.close(s)
 	}
+	for _, s := range w.touched[:t] {
+		w.touch(s, now)
+	}
 }
 
-// close forgets a session.
+// touch tells of a session that it is in use. One that was adopted and is not is
+// a replica again, and not ours to hold unless we keep its slot.
+func (w *Worker) touch(s *session.Session, now session.Tick) {
+	switch {
+	case s.Role() != session.Replica:
+		w.tell(s, now)
+	case w.stray(s, now):
+		w.close(s)
+	default:
+		w.publishLoad(s.Path)
+	}
+}
+
+// close forgets a session. Its home tells the others.
 func (w *Worker) close(s *session.Session) {
+	if s.Shared() && s.Role() == session.Home {
+		w.tellGone(s)
+	}
 	path := s.Path
 	w.sessions.Close(s)
 	w.publishLoad(path)
@@ -71,31 +94,6 @@ func (w *Worker) seen(s *session.Session, path *session.Path, d session.Directio
 	return w.sessions.Face(s, 1-d).Reverse()
 }
 
-// A reaper resets the sessions of servers that went down. It walks over the
-// whole table in chunks, one a turn, so that the packets of others hardly wait.
-type reaper struct {
-	walking bool
-	from    session.Cursor
-}
-
-const reapChunk = 1024
-
-// start makes the next walk begin, also when one is under way.
-func (r *reaper) start() { r.walking, r.from = true, 0 }
-
-// reap does one chunk of the walk.
-func (w *Worker) reap(now session.Tick) {
-	if !w.reaper.walking {
-		return
-	}
-	w.reaper.from = w.sessions.Each(w.reaper.from, reapChunk, func(s *session.Session) {
-		if w.sessions.Path(s.Path).Flags&pathDead != 0 {
-			w.abandon(s, now)
-		}
-	})
-	w.reaper.walking = w.reaper.from != 0
-}
-
 // abandon ends a session whose server is down. That of a TCP connection is not
 // forgotten at once: its client may have been sending, so that it does not
 // believe the reset, and is told again when its next packet comes.
@@ -108,5 +106,8 @@ func (w *Worker) abandon(s *session.Session, now session.Tick) {
 		w.reset(s, session.Outbound, now)
 		w.sessions.Abort(s, now)
 		w.publishLoad(s.Path)
+		if s.News() {
+			w.tell(s, now)
+		}
 	}
 }

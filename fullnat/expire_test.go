@@ -178,7 +178,7 @@ func TestDeadServer(t *testing.T) {
 		if got, want := w.verdictsSince(), fmt.Sprintf("originated×%d", n); got != want {
 			t.Errorf("verdicts %s, want %s", got, want)
 		}
-		if turns < n/reapChunk-1 {
+		if turns < n/walkChunk-1 {
 			t.Errorf("done in %d turns: packets must not wait so long", turns)
 		}
 		w.pass(11 * time.Second)

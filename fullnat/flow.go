@@ -11,7 +11,7 @@ import (
 func (w *Worker) flow(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
 	s, dir := w.sessions.Find(&p.Tuple)
 	if s != nil && dir == session.Inbound && w.succeeds(p, s) {
-		w.close(s)
+		w.supersede(s)
 		s = nil
 	}
 	if s == nil {
@@ -83,8 +83,12 @@ func (w *Worker) hop(s *session.Session, path *session.Path, dir session.Directi
 }
 
 // account lets the session see the packet: its TCP state, its time of use, its
-// counters, and the server's load when the state moved.
+// counters, and the server's load when the state moved. What others must know of
+// it they are told with the end of the turn.
 func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packet, dir session.Direction, now session.Tick) {
+	if s.Role() == session.Replica {
+		w.adopt(s, now)
+	}
 	before := s.State
 	w.sessions.Track(s, dir, p, now)
 	size := uint64(len(p.Frame) - p.L3)
@@ -97,6 +101,9 @@ func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packe
 	}
 	if s.State != before {
 		w.publishLoad(s.Path)
+	}
+	if s.News() {
+		w.tell(s, now)
 	}
 }
 

@@ -129,11 +129,8 @@ func (w *Worker) laterFragment(f *link.Frame, p *packet.Packet, t *packet.Tuple,
 		return w.handOver(f, owner)
 	}
 	s, dir := w.sessions.Find(t)
-	switch {
-	case s == nil && from == gated:
-		return NotOurs
-	case s == nil:
-		return DropNoSession
+	if s == nil {
+		return w.seek(f, p, t, now, unknown(from))
 	}
 	return w.carry(f, p, s, dir, now)
 }

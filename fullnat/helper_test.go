@@ -59,13 +59,19 @@ func newTestWorkers(t testing.TB, workers int, services ...string) *bench {
 
 func newBench(t testing.TB, workers, sessions int, services ...string) *bench {
 	t.Helper()
+	return newBenchOf(t, workers, Options{Sessions: sessions}, services...)
+}
+
+func newBenchOf(t testing.TB, workers int, o Options, services ...string) *bench {
+	t.Helper()
 	b := &bench{TB: t, now: 100, network: testNetwork()}
 	for range workers {
 		q := linktest.New(benchFrames)
 		b.queues = append(b.queues, q)
 		t.Cleanup(func() { q.Close() })
 	}
-	b.Plane = New(testPorts{b}, Options{Sessions: sessions, Want: func(a packet.Addr) { b.wanted = append(b.wanted, a) }})
+	o.Want = func(a packet.Addr) { b.wanted = append(b.wanted, a) }
+	b.Plane = New(testPorts{b}, o)
 	for _, w := range b.workers {
 		w.clock = func() session.Tick { return b.now }
 	}
@@ -432,7 +438,7 @@ func (b *bench) conserved(name string) {
 	b.Helper()
 	for i, q := range b.queues {
 		w := b.workers[i]
-		if held, parked := q.Held(), w.pending.n+w.fragments.held; held != parked {
+		if held, parked := q.Held(), w.pending.n+w.fragments.held+w.seeking.held; held != parked {
 			b.Errorf("%s: worker %d holds %d frames and has parked %d", name, i, held, parked)
 		}
 	}

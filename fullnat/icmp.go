@@ -27,10 +27,12 @@ func (w *Worker) icmpError(f *link.Frame, p *packet.Packet, now session.Tick) Ve
 	}
 	s, dir := w.sessions.Find(&answer)
 	switch {
-	case s == nil && (from == gated || from == stranger):
+	case s == nil && from == stranger:
 		return NotOurs
+	case s == nil && from == gated:
+		return w.seek(f, p, &answer, now, NotOurs)
 	case s == nil:
-		return DropErrorUnmatched
+		return w.seek(f, p, &answer, now, DropErrorUnmatched)
 	}
 	path := w.sessions.Path(s.Path)
 	hop := w.hop(s, path, dir)

@@ -18,7 +18,9 @@ type SessionInfo struct {
 	Client, VIP           netip.AddrPort
 	Local, Server         netip.AddrPort
 	Slot, Worker          int
-	Expires               time.Duration // from now, unless it is used
+	Role                  session.Role
+	Home                  session.NodeID // zero: this director alone
+	Expires               time.Duration  // from now, unless it is used
 	PacketsIn, PacketsOut uint64
 	BytesIn, BytesOut     uint64
 }
@@ -70,7 +72,8 @@ func (w *Worker) info(s *session.Session, now session.Tick) SessionInfo {
 		Protocol: path.Protocol, State: s.State.String(),
 		Client: ends(s.Client, s.ClientPort), VIP: ends(path.VIP, s.VIPPort),
 		Local: ends(w.sessions.Local(s), s.LocalPort), Server: ends(path.Server, s.ServerPort(path)),
-		Slot:   int(session.Slot(path.Protocol, s.Client, s.ClientPort)),
+		Slot: int(session.Slot(path.Protocol, s.Client, s.ClientPort)),
+		Role: s.Role(), Home: w.sessions.HomeOf(s).ID,
 		Worker: w.id, Expires: time.Duration(max(int32(w.sessions.Expires(s)-now), 0)) * tickLength,
 		PacketsIn: c[session.Inbound].Packets, BytesIn: c[session.Inbound].Bytes,
 		PacketsOut: c[session.Outbound].Packets, BytesOut: c[session.Outbound].Bytes,

@@ -22,12 +22,13 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 		return w.handOver(f, owner)
 	}
 	switch {
-	case from == gated: // the server's own affair, and the kernel's
-		return NotOurs
-	case from == server, p.Tuple.Protocol == packet.TCP && !opens(p.Flags):
-		return DropNoSession
+	case from != client, p.Tuple.Protocol == packet.TCP && !opens(p.Flags):
+		return w.seek(f, p, &p.Tuple, now, unknown(from))
 	case w.snap.owns(p.Tuple.Src):
 		return DropSpoofed
+	}
+	if v := w.hesitate(f, p, now); v != Forwarded {
+		return v
 	}
 
 	chosen := w.pick(svc, &p.Tuple)

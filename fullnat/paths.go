@@ -53,6 +53,7 @@ func (w *Worker) pin(now session.Tick) {
 	if old == nil || old.Services != snap.Services {
 		w.bind(snap.Services)
 	}
+	w.join(old, snap, now)
 	w.route()
 	w.unpark(now)
 	w.announcer.stale = true
@@ -125,7 +126,7 @@ func (w *Worker) removed(path *session.Path) {
 // flag sets a path's flags, and has its sessions reset if it is dead from now on.
 func (w *Worker) flag(path *session.Path, flags uint8) {
 	if flags&pathDead != 0 && path.Flags&pathDead == 0 && path.Sessions() > 0 {
-		w.reaper.start()
+		w.walker.start()
 	}
 	path.Flags = flags
 }
@@ -222,4 +223,37 @@ func (w *Worker) routePath(path *session.Path) {
 		path.Tunnel.Src = w.snap.Hops.SourceFor(hop.Port, !path.Server.Is4())
 	}
 	path.Hop = uint16(id)
+}
+
+// furnish gives a path that no server of the snapshot has, as one of another
+// director's sessions may be, what it takes to carry its packets.
+func (w *Worker) furnish(path *session.Path) {
+	svc := w.snap.Services.Find(path.Protocol, path.VIP, path.VIPPort)
+	if path.Mode == session.TUN && path.Tunnel == nil {
+		path.Tunnel = tunnelLike(svc, path.Server)
+	}
+	w.routePath(path)
+	if svc == nil {
+		return
+	}
+	path.MSS = svc.MSS
+	path.Timeouts = w.timeouts(&svc.Timeouts)
+	if svc.ResetOnExpiry {
+		path.Flags |= pathResets
+	}
+}
+
+// tunnelLike is a tunnel to a server that the snapshot has not: one like those to
+// the service's others.
+func tunnelLike(svc *service.Service, server packet.Addr) *packet.Tunnel {
+	t := &packet.Tunnel{Dst: server}
+	if svc != nil {
+		for _, s := range svc.Servers {
+			if s.Mode == service.TUN {
+				t.Port, t.Variant = s.Tunnel.Port, s.Tunnel.Variant
+				break
+			}
+		}
+	}
+	return t
 }

@@ -2,6 +2,7 @@ package fullnat
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -24,9 +25,16 @@ type Ports interface {
 
 // Options of a plane.
 type Options struct {
-	Sessions int               // over all workers
+	Sessions int               // that are opened here, over all workers
 	Want     func(packet.Addr) // resolve an on-link neighbour; must not block; nil: nobody does
 	Log      *slog.Logger      // nil: slog.Default()
+
+	Peers    Peers // how to speak to the other directors; nil: there are none
+	Replicas int   // room for their sessions, beside Sessions
+	// Froze tells that a worker has not come round for so long. It has fenced
+	// itself (see Fleet.Fenced) until a snapshot whose Self has another epoch.
+	// It must not block; nil: nobody wants to know.
+	Froze func(time.Duration)
 }
 
 // A Plane is the dataplane of one director: its workers, and the pointer
@@ -38,6 +46,8 @@ type Plane struct {
 	log      *slog.Logger
 	start    time.Time
 	reported sync.Once
+
+	delivery delivery
 
 	mu      sync.Mutex // held while the workers are asked before they run
 	running bool
@@ -54,36 +64,52 @@ func New(ports Ports, o Options) *Plane {
 	if p.log == nil {
 		p.log = slog.Default()
 	}
-	want := o.Want
-	if want == nil {
-		want = func(packet.Addr) {}
+	if o.Want == nil {
+		o.Want = func(packet.Addr) {}
+	}
+	if o.Peers == nil {
+		o.Peers = nobody{}
+	}
+	if o.Froze == nil {
+		o.Froze = func(time.Duration) {}
 	}
 	p.current.Store(&Snapshot{Services: new(service.Table), Hops: new(nexthop.Table)})
 
 	queues := ports.Queues()
 	p.workers = make([]*Worker, len(queues))
 	for i, q := range queues {
-		p.workers[i] = p.newWorker(i, q, len(queues), o.Sessions, want)
+		p.workers[i] = p.newWorker(i, q, len(queues), &o)
 	}
 	return p
 }
 
-func (p *Plane) newWorker(id int, q link.Queue, workers, sessions int, want func(packet.Addr)) *Worker {
-	share := sessions / workers
-	if workers > 1 {
-		share += share * spare / 8
-	}
+func (p *Plane) newWorker(id int, q link.Queue, workers int, o *Options) *Worker {
 	w := &Worker{
 		id: id, workers: workers, queue: q, peers: p.workers,
-		current: &p.current, clock: p.tick, want: want, report: p.report,
-		asks:     make(chan func(), 16),
-		sessions: session.NewTable(session.Config{Sessions: share, Slots: slotsOf(id, workers)}),
-		paths:    paths{timeouts: map[session.Timeouts]uint16{}},
+		current: &p.current, clock: p.tick, want: o.Want, report: p.report,
+		asks:   make(chan func(), 16),
+		others: o.Peers, froze: o.Froze,
+		replies: make(chan reply, maxReplies),
+		lookups: make(chan *lookup, maxLookups),
+		sessions: session.NewTable(session.Config{
+			Sessions: shareOf(o.Sessions, workers), Replicas: shareOf(o.Replicas, workers), Slots: slotsOf(id, workers),
+		}),
+		seeking: seeking{seed: maphash.MakeSeed()},
+		paths:   paths{timeouts: map[session.Timeouts]uint16{}},
 	}
 	for i := range w.batch.tuples {
 		w.batch.tuples[i] = &w.batch.packets[i].Tuple
 	}
 	return w
+}
+
+// shareOf returns how many of n each worker has room for.
+func shareOf(n, workers int) int {
+	share := n / workers
+	if workers > 1 {
+		share += share * spare / 8
+	}
+	return share
 }
 
 // slotsOf returns the slots [lo, hi) of a worker: those that ownerOf maps to it.

@@ -1,6 +1,7 @@
 package fullnat
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 
@@ -18,14 +19,16 @@ type Snapshot struct {
 	Locals   []netip.Prefix // this director's own local-address block
 	Ports    [2]uint16      // local ports from Ports[0] to Ports[1], both included
 	Ping     bool           // answer ICMP echo requests to VIPs and local addresses
+	Fleet    *Fleet         // the other directors; nil: there are none
 
-	locals []localRange
+	locals []localRange // ours and the other directors', by address, none in another
+	asks   bool         // there is somebody to ask for sessions
 	beyond beyond
 }
 
 // Same says whether the workers would do the same with o.
 func (s *Snapshot) Same(o *Snapshot) bool {
-	return s.Services == o.Services && s.Hops == o.Hops && s.Ping == o.Ping && s.sameLocals(o)
+	return s.Services == o.Services && s.Hops == o.Hops && s.Ping == o.Ping && s.sameLocals(o) && s.Fleet.same(o.Fleet)
 }
 
 // sameLocals says whether new sessions take the same addresses and ports.
@@ -34,17 +37,38 @@ func (s *Snapshot) sameLocals(o *Snapshot) bool {
 }
 
 // A localRange is one prefix of local addresses in the form the workers compare.
-type localRange struct{ first, last packet.Addr }
+type localRange struct {
+	first, last packet.Addr
+	own         bool // this director's
+}
 
 // prepared returns a copy with what the workers read derived from the rest.
 func (s *Snapshot) prepared() *Snapshot {
 	own := *s
-	own.locals = make([]localRange, len(s.Locals))
-	for i, p := range s.Locals {
-		own.locals[i] = rangeOf(p)
+	own.asks = s.Fleet.others()
+	own.locals = nil
+	for _, p := range s.Locals {
+		own.add(p, true)
 	}
+	for _, p := range s.Fleet.blocks() {
+		own.add(p, false)
+	}
+	slices.SortFunc(own.locals, func(a, b localRange) int { return bytes.Compare(a.first[:], b.first[:]) })
 	own.beyond = beyondOf(s.Services)
 	return &own
+}
+
+// add takes up a prefix of local addresses, unless it overlaps another: of two
+// directors that claim an address the first is believed, and that is we.
+func (s *Snapshot) add(p netip.Prefix, own bool) {
+	r := rangeOf(p)
+	for _, o := range s.locals {
+		if bytes.Compare(r.first[:], o.last[:]) <= 0 && bytes.Compare(o.first[:], r.last[:]) <= 0 {
+			return
+		}
+	}
+	r.own = own
+	s.locals = append(s.locals, r)
 }
 
 // rangeOf returns the first and last address of a prefix.
@@ -58,23 +82,40 @@ func rangeOf(p netip.Prefix) localRange {
 	for i := bits; i < 128; i++ {
 		last[i/8] |= 0x80 >> (i % 8)
 	}
-	return localRange{first, last}
+	return localRange{first: first, last: last}
 }
 
-// local says whether a is one of this director's local addresses.
-func (s *Snapshot) local(a packet.Addr) bool {
-	for i := range s.locals {
-		r := &s.locals[i]
-		if string(a[:]) >= string(r.first[:]) && string(a[:]) <= string(r.last[:]) {
-			return true
+// block returns the local addresses that a is one of, or nil.
+func (s *Snapshot) block(a packet.Addr) *localRange {
+	lo, hi := 0, len(s.locals)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		switch r := &s.locals[mid]; {
+		case bytes.Compare(a[:], r.first[:]) < 0:
+			hi = mid
+		case bytes.Compare(a[:], r.last[:]) > 0:
+			lo = mid + 1
+		default:
+			return r
 		}
 	}
-	return false
+	return nil
 }
 
-// owns says whether the director answers for a: a VIP or a local address.
+// local says whether a is a local address, of this director or of another: a
+// router that has lost the other brings us its packets.
+func (s *Snapshot) local(a packet.Addr) bool { return s.block(a) != nil }
+
+// owns says whether the director carries what is sent to a: a VIP or a local
+// address.
 func (s *Snapshot) owns(a packet.Addr) bool {
 	return s.local(a) || s.Services.HasVIP(a)
+}
+
+// isAt says whether a is at this director: a VIP or a local address of its own.
+func (s *Snapshot) isAt(a packet.Addr) bool {
+	r := s.block(a)
+	return r != nil && r.own || s.Services.HasVIP(a)
 }
 
 // onLink says whether stations on the link of a port look for a, an address of

@@ -16,7 +16,7 @@ const (
 	Cut                               // sent on in fragments, for a link with a smaller MTU
 	Segmented                         // sent on as the packets that a super-packet stands for, where no card could cut it
 	Originated                        // made by the director itself: the resets of a session that it ends, announcements of addresses
-	Parked                            // held until its first fragment or its next hop is known
+	Parked                            // held until its first fragment, its next hop or its session is known
 	HandedOver                        // given to the worker that owns its slot
 	NotOurs                           // for an address that is neither a VIP nor a local address
 	DropNoService                     // no service listens at this port of the VIP
@@ -45,6 +45,11 @@ const (
 	DropTxFull                        // counted as sent, but the interface took no more frames
 	DropNoFrame                       // all frames of the worker are in use: nothing left to make a packet in
 	DropDefect                        // a defect of this program, which the log tells of; the frame is lost
+	DropUnasked                       // no session here, and too many are asked for already: the other directors were not asked
+	DropUnanswered                    // no session here, and the other directors did not answer in time
+	DropSoughtLimit                   // too many packets wait for the other directors to tell whose they are
+	DropFenced                        // would open a connection, but this director has not caught up with the fleet yet
+	DropStale                         // came while the director was stopped
 	DropFault                         // first of the malformed: one for each packet.Fault follows
 )
 

@@ -9,7 +9,7 @@ var verdictTexts = [...]struct{ name, help string }{
 	Cut:                {"cut", "sent on in fragments, for a link with a smaller MTU"},
 	Segmented:          {"segmented", "sent on as the packets that a super-packet stands for, where no card could cut it"},
 	Originated:         {"originated", "made by the director itself: the resets of a session that it ends, announcements of addresses"},
-	Parked:             {"parked", "held until its first fragment or its next hop is known"},
+	Parked:             {"parked", "held until its first fragment, its next hop or its session is known"},
 	HandedOver:         {"handed_over", "given to the worker that owns its slot"},
 	NotOurs:            {"not_ours", "for an address that is neither a VIP nor a local address"},
 	DropNoService:      {"no_service", "no service listens at this port of the VIP"},
@@ -38,4 +38,9 @@ var verdictTexts = [...]struct{ name, help string }{
 	DropTxFull:         {"tx_full", "counted as sent, but the interface took no more frames"},
 	DropNoFrame:        {"no_frame", "all frames of the worker are in use: nothing left to make a packet in"},
 	DropDefect:         {"defect", "a defect of this program, which the log tells of; the frame is lost"},
+	DropUnasked:        {"unasked", "no session here, and too many are asked for already: the other directors were not asked"},
+	DropUnanswered:     {"unanswered", "no session here, and the other directors did not answer in time"},
+	DropSoughtLimit:    {"sought_limit", "too many packets wait for the other directors to tell whose they are"},
+	DropFenced:         {"fenced", "would open a connection, but this director has not caught up with the fleet yet"},
+	DropStale:          {"stale", "came while the director was stopped"},
 }

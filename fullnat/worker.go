@@ -14,7 +14,7 @@ import (
 
 // A Worker owns a share of the slots: their sessions, their local ports and one
 // receive/transmit queue. Everything below belongs to its goroutine alone,
-// except current, inbox, asks and beat.
+// except current, inbox, news, replies, lookups, asks and beat.
 //
 // A packet's journey, in the order of the files: worker.go, batch.go, flow.go,
 // mode.go, open.go, send.go.
@@ -31,6 +31,12 @@ type Worker struct {
 	asks    chan func()
 	beat    atomic.Int64 // when the worker last came round, in ticks
 
+	others  Peers        // the other directors,
+	news    news         // what they tell,
+	replies chan reply   // what they answer,
+	lookups chan *lookup // what they ask
+	froze   func(time.Duration)
+
 	snap     *Snapshot // pinned for the turn
 	sessions *session.Table
 	paths    paths
@@ -41,19 +47,28 @@ type Worker struct {
 
 	fragments fragments
 	pending   pending
-	reaper    reaper
+	walker    walker
 	announcer announcer
+
+	fence   fence
+	outbox  outbox
+	marks   marks
+	seeking seeking
 
 	scratch [packet.MaxBuilt]byte // where answers are built
 	piece   packet.Packet         // of one that goes through a tunnel in pieces
 	outerID uint16                // of the last outer packet
 	key     schedule.Key          // of the connection being opened
 	expired [64]*session.Session
+	touched [64]*session.Session
 	rejects int // answers to what cannot be served still allowed in this tick
 	ticked  session.Tick
 
 	turns     uint64 // that carried something
 	displaced uint64 // sessions that gave their place to new ones
+	fleet     FleetCounters
+	guests    bool         // there may be sessions of others whose slots we do not keep
+	crowded   session.Tick // when there was no room for a replica
 }
 
 // run is a worker's life. It leaves when ctx ends, after the batch in hand.
@@ -71,7 +86,8 @@ func (w *Worker) run(ctx context.Context) {
 
 // busy says whether there is work left that no frame will announce.
 func (w *Worker) busy(now session.Tick) bool {
-	return w.reaper.walking || len(w.asks) > 0 || w.sessions.Behind(now)
+	return len(w.asks) > 0 || w.news.waiting() > 0 || len(w.replies) > 0 || len(w.lookups) > 0 ||
+		!w.fence.up && (w.walker.walking || w.sessions.Behind(now))
 }
 
 // tickLength is the duration of one session.Tick.
@@ -86,9 +102,13 @@ func (w *Worker) turn(now session.Tick) int {
 	}
 	n := w.receive(now) + w.receiveHandedOver(now)
 	w.release(now)
+	w.apply(now)
+	w.hear(now)
+	w.look(now)
 	w.expire(now)
-	w.reap(now)
+	w.walk(now)
 	w.flush()
+	w.speak()
 	if len(w.asks) > 0 {
 		(<-w.asks)()
 	}
@@ -100,9 +120,18 @@ func (w *Worker) turn(now session.Tick) int {
 
 // tick does what comes with time and not with packets.
 func (w *Worker) tick(now session.Tick) {
+	if slept := now - w.ticked; w.ticked != 0 && slept > frozen {
+		w.wake(slept)
+	}
 	w.ticked = now
 	w.rejects = rejectsPerTick
+	if w.fence.up {
+		w.rejects = 0
+	}
 	w.unpark(now)
 	w.expireFragments(now)
+	w.expireQuestions(now)
+	w.mark(now)
+	w.host(now)
 	w.announce(now)
 }
