@@ -164,7 +164,12 @@ func (t *Table) create(r *Record, now Tick) *Session {
 	s.learnFrom(r)
 	t.occupy(number, cold{home: place, told: s.LastUsed}, now)
 	t.setBorn(s, r.Born)
-	t.admit(number, s, p, now)
+	p.count(s)
+	for d := range p.Mode.faces() {
+		t.don(s, d)
+	}
+	t.link(number, t.look(s, now))
+	t.consider(number, s)
 	d := t.digestOf(s)
 	d.Count++
 	d.Sum ^= t.fingerprint(s)
@@ -177,6 +182,9 @@ func (s *Session) learnFrom(r *Record) {
 	for d, e := range r.Ends {
 		s.expects[d] = e.Expects
 		s.flags |= e.flags() << d
+	}
+	if s.marks&elsewhere != 0 {
+		s.halfSeen()
 	}
 }
 
@@ -210,10 +218,7 @@ func (t *Table) merge(s *Session, r *Record, now Tick) Installed {
 		}
 	}
 	t.renew(s, c, r.Home)
-	if !s.Shared() {
-		t.Share(s, now)
-		s.marks &^= news
-	}
+	t.Share(s, now)
 	born := t.bornOf(s)
 	if r.Born.before(born) {
 		return what
@@ -245,9 +250,9 @@ func (t *Table) renew(s *Session, c *cold, home Owner) {
 
 // mergeEnds takes over what r knows better of the ends: the number that is ahead.
 func (s *Session) mergeEnds(r *Record) {
-	for d, e := range r.Ends {
-		d := Direction(d)
-		if _, known := s.Expects(d); !known || e.flags()&(spoke|acked) != 0 && int32(e.Expects-s.expects[d]) > 0 {
+	for i, e := range r.Ends {
+		d := Direction(i)
+		if _, known := s.Expects(d); e.known() && (!known || int32(e.Expects-s.expects[d]) > 0) {
 			s.expects[d] = e.Expects
 		}
 		s.flags |= e.flags() << d

@@ -46,6 +46,15 @@ func (t *Table) stamp(now Tick) Born {
 	return b
 }
 
+// stampAfter returns the birth of a session that takes the place of another, by
+// whatever clock that one was born.
+func (t *Table) stampAfter(old Born, now Tick) Born {
+	if b := t.stamp(now); old.before(b) {
+		return b
+	}
+	return old.next()
+}
+
 // SetSelf says who the table's director is from now on, and since when: its epoch
 // is the time now. The zero Owner is a director alone, which shares nothing. What
 // it opened before stays its own and is shared with its next change, or by Share.

@@ -47,26 +47,23 @@ func (k *PathKey) serverPort(vipPort uint16) uint16 {
 	return k.ServerPort
 }
 
-// face returns the tuple by which packets of a session that go d are known.
-func (k *PathKey) face(client, local packet.Addr, clientPort, localPort, vipPort uint16, d Direction) packet.Tuple {
+// face makes tu the tuple by which packets of a session that go d are known, or
+// leaves it zero.
+func (k *PathKey) face(tu *packet.Tuple, client, local *packet.Addr, clientPort, localPort, vipPort uint16, d Direction) {
 	switch {
 	case d == Inbound:
-		return packet.Tuple{
-			Src: client, Dst: k.VIP,
-			SrcPort: clientPort, DstPort: vipPort, Protocol: k.Protocol,
-		}
+		tu.Src, tu.SrcPort = *client, clientPort
+		tu.Dst, tu.DstPort = k.VIP, vipPort
 	case k.Mode == FULLNAT:
-		return packet.Tuple{
-			Src: k.Server, Dst: local,
-			SrcPort: k.serverPort(vipPort), DstPort: localPort, Protocol: k.Protocol,
-		}
+		tu.Src, tu.SrcPort = k.Server, k.serverPort(vipPort)
+		tu.Dst, tu.DstPort = *local, localPort
 	case k.Mode == NAT:
-		return packet.Tuple{
-			Src: k.Server, Dst: client,
-			SrcPort: k.serverPort(vipPort), DstPort: clientPort, Protocol: k.Protocol,
-		}
+		tu.Src, tu.SrcPort = k.Server, k.serverPort(vipPort)
+		tu.Dst, tu.DstPort = *client, clientPort
+	default:
+		return
 	}
-	return packet.Tuple{}
+	tu.Protocol = k.Protocol
 }
 
 // A Path is what all sessions of one service with one server share. It is kept

@@ -145,7 +145,7 @@ func (p *ports) intern(a packet.Addr, limit int) (place uint16, ok bool) {
 // current, has no sessions and therefore no pool.
 func (p *ports) vacate(place uint16) {
 	l := &p.locals[place]
-	if p.places[l.addr] == place && place != 0 && !l.current && l.sessions == 0 {
+	if !l.current && l.sessions == 0 && place != 0 && p.places[l.addr] == place {
 		delete(p.places, l.addr)
 		*l = local{}
 		p.vacant = append(p.vacant, place)

@@ -51,8 +51,9 @@ type End struct {
 
 // Face returns the tuple by which packets of the session that go d are known; the
 // zero Tuple stands for the outbound face of a mode that has none.
-func (r *Record) Face(d Direction) packet.Tuple {
-	return r.face(r.Client, r.Local, r.ClientPort, r.LocalPort, r.Port, d)
+func (r *Record) Face(d Direction) (tu packet.Tuple) {
+	r.face(&tu, &r.Client, &r.Local, r.ClientPort, r.LocalPort, r.Port, d)
+	return tu
 }
 
 // ClientSlot returns the slot of the session.

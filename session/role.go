@@ -25,7 +25,7 @@ type marks uint8
 const (
 	shared    marks = 4 << iota // others know of it
 	news                        // something about it has still to be told
-	elsewhere                   // others have carried its packets
+	elsewhere                   // others carry its packets as well
 	shadow                      // its inbound face is another's; shadow<<Outbound: the outbound one
 )
 
@@ -73,8 +73,10 @@ func (t *Table) Adopt(s *Session, now Tick) {
 	t.schedule(t.number(s), s, now)
 }
 
-// halfSeen notes that others carry packets of s as well.
+// halfSeen notes that others carry packets of s as well. What one end has
+// acknowledged may be what they saw: it is a number like any other from now on.
 func (s *Session) halfSeen() {
+	const both = acked<<Inbound | acked<<Outbound
 	s.marks |= elsewhere
-	s.flags &^= acked<<Inbound | acked<<Outbound
+	s.flags = s.flags&^both | s.flags&both/acked*spoke
 }

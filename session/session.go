@@ -117,9 +117,10 @@ func (s *Session) ServerPort(p *Path) uint16 { return p.serverPort(s.VIPPort) }
 
 // Face returns the tuple by which packets of s that go d are known. The zero
 // Tuple stands for the outbound face of a session that has none.
-func (t *Table) Face(s *Session, d Direction) packet.Tuple {
-	p := t.paths[s.Path]
-	return p.face(s.Client, t.Local(s), s.ClientPort, s.LocalPort, s.VIPPort, d)
+func (t *Table) Face(s *Session, d Direction) (tu packet.Tuple) {
+	local := &t.ports.locals[s.local].addr
+	t.paths[s.Path].face(&tu, &s.Client, local, s.ClientPort, s.LocalPort, s.VIPPort, d)
+	return tu
 }
 
 // Expires returns when s will have been idle for too long.

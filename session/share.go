@@ -41,8 +41,8 @@ func (t *Table) Record(s *Session, now Tick, r *Record) {
 	if s.LastUsed.before(now) {
 		r.Idle = now - s.LastUsed
 	}
-	for d := range r.Ends {
-		d := Direction(d)
+	for i := range r.Ends {
+		d := Direction(i)
 		r.Ends[d] = End{s.expects[d], s.flags.has(spoke, d), s.flags.has(acked, d), s.flags.has(reset, d)}
 	}
 }

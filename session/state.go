@@ -84,7 +84,7 @@ func (t *Table) SetTimeouts(id uint16, tt Timeouts) {
 func (t *Table) enter(s *Session, state State, now Tick) {
 	born := t.bornOf(s)
 	if join(s.State, state) != state {
-		born = t.stamp(now)
+		born = t.stampAfter(born, now)
 	}
 	t.become(s, state, born, now)
 	if s.marks&shared != 0 {

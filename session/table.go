@@ -112,18 +112,50 @@ func (t *Table) OpenAt(client packet.Addr, port, vipPort uint16, path PathID, no
 		}
 	case NAT:
 		face := t.Face(s, Outbound)
-		if other, _ := t.Find(&face); other != nil && !(other.Role() != Home && yields[other.State] != never) {
+		if other, _ := t.Find(&face); other != nil && !t.yieldsFace(other) {
 			*s = Session{}
 			return nil, Taken
 		}
 	}
 	t.occupy(number, cold{}, now)
 	t.setBorn(s, t.stamp(now))
-	if t.count > t.roles[Home] {
+	p.count(s)
+	if t.count == t.roles[Home] {
+		for d := range p.Mode.faces() {
+			face := t.Face(s, d)
+			t.index.insert(&face, refOf(number, d))
+		}
+	} else { // another's may have the faces
 		t.succeed(s, now)
+		for d := range p.Mode.faces() {
+			t.don(s, d)
+		}
 	}
-	t.admit(number, s, p, now)
+	t.link(number, t.Expires(s))
+	t.yielding.add(number)
 	return s, Opened
+}
+
+// yieldsFace says whether another director's session gives up a face to one that
+// is opened: it is over.
+func (t *Table) yieldsFace(s *Session) bool {
+	return s.Role() != Home && yields[s.State] != never && t.paths[s.Path].Protocol == packet.TCP
+}
+
+// succeed has another director's session that wears the inbound face of s, which
+// is about to be opened, give it up. If it is thought to be alive it is over now:
+// its server is dead, or the caller would not have opened another.
+func (t *Table) succeed(s *Session, now Tick) {
+	face := t.Face(s, Inbound)
+	old, _ := t.Find(&face)
+	if old == nil || old.Role() == Home || t.paths[old.Path].Protocol != packet.TCP {
+		return
+	}
+	if yields[old.State] == never {
+		t.Adopt(old, now)
+		t.enter(old, Close, now)
+	}
+	t.setBorn(s, t.stampAfter(t.bornOf(old), now))
 }
 
 // takePort gives s a local address and port that no other session has towards
@@ -144,22 +176,6 @@ func (t *Table) takePort(s *Session, p *Path, number uint32) bool {
 		t.ports.free(s, p, number) // the next one is looked at first
 	}
 	return false
-}
-
-// succeed has the session of another director that wears the inbound face of s,
-// which is about to be opened, give it up.
-func (t *Table) succeed(s *Session, now Tick) {
-	face := t.Face(s, Inbound)
-	old, _ := t.Find(&face)
-	if old == nil {
-		return
-	}
-	if yields[old.State] == never && t.paths[old.Path].Protocol == packet.TCP {
-		t.enter(old, Close, now)
-	}
-	if born := t.bornOf(old); !born.before(t.bornOf(s)) { // the clocks disagree
-		t.setBorn(s, born.next())
-	}
 }
 
 // vacancy returns the number for the next session, 0 if there is none.
@@ -183,17 +199,6 @@ func (t *Table) occupy(number uint32, c cold, now Tick) {
 	}
 	t.count++
 	t.roles[t.sessions[number].Role()]++
-}
-
-// admit makes a session that is complete known by its faces, its path and the
-// wheel.
-func (t *Table) admit(number uint32, s *Session, p *Path, now Tick) {
-	p.count(s)
-	for d := range p.Mode.faces() {
-		t.don(s, d)
-	}
-	t.link(number, t.look(s, now))
-	t.consider(number, s)
 }
 
 // Close forgets s and frees its local port.

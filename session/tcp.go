@@ -156,10 +156,18 @@ func (s *Session) learn(d Direction, g segment) {
 		s.expects[1-d] = g.ack
 		s.flags |= acked << (1 - d)
 	}
-	if !s.flags.has(acked, d) {
+	if !s.flags.has(acked, d) && (!s.half(d) || g.seq-s.expects[d] < window) {
 		s.expects[d] = g.seq + g.length
 	}
 	s.flags |= spoke << d
+}
+
+// half says whether others see the ACKs of what goes d, while a number is known
+// from when somebody saw them here. Then the sender's own count leads on from it,
+// step by step: whoever can forge one segment could set any number otherwise, and
+// then reset by it.
+func (s *Session) half(d Direction) bool {
+	return s.marks&elsewhere != 0 && s.flags.has(spoke, d) && !s.flags.has(acked, d)
 }
 
 // Expects returns the sequence number that the other end expects next from the
@@ -175,7 +183,7 @@ func (s *Session) Expects(d Direction) (seq uint32, known bool) {
 // is believed.
 func (s *Session) believes(d Direction, g segment) bool {
 	if seq, known := s.Expects(d); known {
-		return g.seq-seq < window
+		return g.seq-seq < window || s.half(d) && seq-g.seq < window
 	}
 	// The answer to a SYN that is refused has no number of its own
 	// (RFC 9293 §3.10.7.3).

@@ -17,7 +17,7 @@ func (t *Table) Track(s *Session, d Direction, p *packet.Packet, now Tick) {
 		if to = OneWay; s.flags.has(spoke, Inbound) && s.flags.has(spoke, Outbound) {
 			to = TwoWay
 		}
-		if s.marks&shared == 0 && d == Inbound && s.packets[Inbound] == shareAfter {
+		if t.self.ID != 0 && s.marks&shared == 0 && s.packets[Inbound] >= shareAfter {
 			t.Share(s, now)
 		}
 	case path.Protocol == packet.TCP && p.Kind == packet.Flow:

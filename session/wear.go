@@ -25,19 +25,16 @@ import (
 // packet looks.
 const shade = 0x80
 
-// don puts a face of s into the index. Sessions of others are rare to collide
-// with, and without any there is nothing to look for.
+// don puts a face of s into the index.
 func (t *Table) don(s *Session, d Direction) {
 	face := t.Face(s, d)
-	if t.count > t.roles[Home] || t.shadows > 0 {
-		if w, wd := t.Find(&face); w != nil {
-			if !t.outranks(s, w) {
-				t.dim(s, d, face)
-				return
-			}
-			t.index.remove(&face, refOf(t.number(w), wd))
-			t.dim(w, wd, face)
+	if w, wd := t.Find(&face); w != nil {
+		if !t.outranks(s, w) {
+			t.dim(s, d, face)
+			return
 		}
+		t.index.remove(&face, refOf(t.number(w), wd))
+		t.dim(w, wd, face)
 	}
 	t.index.insert(&face, refOf(t.number(s), d))
 }

@@ -159,8 +159,8 @@ func (r *Record) parseSession(p *parser, what uint8) {
 	if how&bitUDP != 0 {
 		r.Protocol = packet.UDP
 	}
-	for d := range r.Ends {
-		d := Direction(d)
+	for i := range r.Ends {
+		d := Direction(i)
 		r.Ends[d] = End{Heard: ends.has(spoke, d), Acked: ends.has(acked, d), Reset: ends.has(reset, d)}
 	}
 	r.Client, r.ClientPort = p.end(what & bits6)
