@@ -80,7 +80,7 @@ func newPlan(in *inputs) *plan {
 
 // spec turns a service into what the dataplane is told.
 func (in *inputs) spec(s *config.Service, conditions []condition) service.Spec {
-	mode, _ := service.ParseMode(s.Mode) // all verified
+	mode, tunnel := forwarding(s.Forwarding(nil)) // all verified
 	dead, _ := service.ParseFate(s.DeadServer)
 	removed, _ := service.ParseFate(s.RemovedServer)
 	listeners := listenersOf(s)
@@ -91,6 +91,7 @@ func (in *inputs) spec(s *config.Service, conditions []condition) service.Spec {
 		Protocol:  listeners[0].Protocol,
 		Beside:    listeners[1:],
 		Mode:      mode,
+		Tunnel:    tunnel,
 		Scheduler: s.Scheduler,
 		Flags:     s.SchedulerFlags,
 		Sorry:     s.SorryServer,
@@ -111,12 +112,19 @@ func (in *inputs) spec(s *config.Service, conditions []condition) service.Spec {
 	for i := range s.Servers {
 		if r := &s.Servers[i]; r.Enabled {
 			pending := conditions[i] == unchecked || conditions[i] == flapping
+			mode, tunnel := forwarding(s.Forwarding(r))
 			spec.Servers = append(spec.Servers, service.ServerSpec{
-				Address: r.Address, Weight: r.Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold, Up: pending || conditions[i] == well, Drain: pending || r.Drain,
+				Address: r.Address, Mode: mode, Tunnel: tunnel, Weight: r.Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold, Up: pending || conditions[i] == well, Drain: pending || r.Drain,
 			})
 		}
 	}
 	return spec
+}
+
+// forwarding is how packets reach a server, in the dataplane's words.
+func forwarding(f config.Forwarding) (service.Mode, service.Tunnel) {
+	mode, _ := service.ParseMode(f.Mode)
+	return mode, service.Tunnel{Port: f.Port, Variant: uint8(f.Variant)}
 }
 
 // listenersOf is what a service listens at, its VIP first.

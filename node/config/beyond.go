@@ -3,9 +3,6 @@ package config
 // beyond is what the language has and this build has not: the key, the word it
 // must not have ("*": any), and why. A build that learns one deletes its row.
 var beyond = []struct{ path, word, because string }{
-	{"service.mode", "nat", "this build carries only fullnat"},
-	{"service.mode", "dr", "this build carries only fullnat"},
-	{"service.mode", "tun", "this build carries only fullnat"},
 	{"dataplane.offload", "required", `this build has no flow offload; set "auto" or "off"`},
 }
 

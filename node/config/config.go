@@ -122,6 +122,9 @@ type Service struct {
 	VIPs           []Listener     `toml:"vips"`  // what the service listens at beside
 	Tag            uint32         `toml:"tag" in:"0..4294967295"`
 	Mode           string         `toml:"mode" in:"fullnat nat dr tun"`
+	Tunnel         *string        `toml:"tunnel" in:"ipip gue"`      // of mode tun; nil: ipip
+	TunnelPort     *uint16        `toml:"tunnel_port" in:"1..65535"` // of gue; nil: 6080
+	TunnelVariant  *int           `toml:"tunnel_variant" in:"0..1"`  // of gue; nil: 0
 	Scheduler      string         `toml:"scheduler" in:"rr wrr lc wlc sed nq dh sh lblc lblcr mh fo ovf twos"`
 	SchedulerFlags []string       `toml:"scheduler_flags"`
 	OnePacket      bool           `toml:"one_packet" only:"udp"`                 // each datagram is scheduled, no session is kept
@@ -195,7 +198,11 @@ type Check struct {
 
 // Server is one real server of a service.
 type Server struct {
-	Address        netip.AddrPort `toml:"address" need:"" anyport:""` // port 0: the one the client asked for
+	Address        netip.AddrPort `toml:"address" need:"" anyport:""`   // port 0: the one the client asked for
+	Mode           *string        `toml:"mode" in:"fullnat nat dr tun"` // nil: the service's, and so are the next three
+	Tunnel         *string        `toml:"tunnel" in:"ipip gue"`
+	TunnelPort     *uint16        `toml:"tunnel_port" in:"1..65535"`
+	TunnelVariant  *int           `toml:"tunnel_variant" in:"0..1"`
 	Weight         int            `toml:"weight" in:"0..65535"`
 	UpperThreshold uint32         `toml:"upper_threshold" in:"0..4294967295"` // at so many sessions it gets no new ones; 0: never
 	LowerThreshold uint32         `toml:"lower_threshold" in:"0..4294967295"` // until it has fewer than these; 0: three quarters of upper

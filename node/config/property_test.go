@@ -165,6 +165,17 @@ func drawService(t *rapid.T, i int) Service {
 		r := defaultServer()
 		r.Address = at(byte(k), uint16(1+k))
 		fill(t, reflect.ValueOf(&r).Elem(), "")
+		switch rapid.IntRange(0, 3).Draw(t, "own mode") {
+		case 1:
+			nat := "nat"
+			r.Mode = &nat
+		case 2:
+			if s.VIP.Port() != 0 && len(s.VIPs) == 0 {
+				r.Address = at(byte(k), s.VIP.Port())
+				tun, gue, port, variant := "tun", "gue", rapid.Uint16Min(1).Draw(t, "tunnel_port"), rapid.IntRange(0, 1).Draw(t, "tunnel_variant")
+				r.Mode, r.Tunnel, r.TunnelPort, r.TunnelVariant = &tun, &gue, &port, &variant
+			}
+		}
 		r.LowerThreshold = min(r.LowerThreshold, r.UpperThreshold)
 		if rapid.Bool().Draw(t, "own check?") {
 			own := drawCheck(t)
@@ -227,7 +238,7 @@ func fill(t *rapid.T, v reflect.Value, pick string) {
 	for _, f := range fieldsOf(v.Type()) {
 		x := v.Field(f.index)
 		switch {
-		case f.picks || f.need || !f.exists(pick):
+		case f.picks || f.need || !f.exists(pick) || x.Kind() == reflect.Pointer:
 		case x.Kind() == reflect.Struct && element(x.Type()) == reflect.TypeFor[Timeouts]():
 			fill(t, x, pick)
 		case x.Kind() == reflect.Bool:

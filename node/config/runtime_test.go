@@ -33,10 +33,10 @@ func TestVerify(t *testing.T) {
 			`service "web": vip 192.0.2.5 is an address of this host: its kernel would answer for it`},
 		{"what cannot be said", func(c *Config) {
 			c.Services[0].Scheduler = "best"
-			c.Services[0].Mode = "nat"
+			c.Services[0].Mode = "snat"
 			c.Services[0].Servers[0].Weight = 70000
 			c.Services[0].Check.Interval = 1
-		}, `service "web": mode "nat": this build carries only fullnat
+		}, `service "web": mode "snat" is not fullnat, nat, dr or tun; did you mean "nat"?
 service "web": scheduler "best" is not rr, wrr, lc, wlc, sed, nq, dh, sh, lblc, lblcr, mh, fo, ovf or twos
 service "web": check: interval 1ns is not between 100ms and 1h
 service "web": server 1: weight 70000 is not between 0 and 65535`},
@@ -83,9 +83,9 @@ service "web": check: port 70000 is not between 0 and 65535
 service "web": check: path is for http and https, not for tcp
 service "web": server 1: address "10.3.0.11" has no port; write "10.3.0.11:80"
 service "web": server 2: weight -1 is not between 0 and 65535`},
-		{"a mode this build has not", `name = "web"
+		{"a mode that there is not", `name = "web"
 vip = "203.0.113.10:80"
-mode = "dr"`, `service "web": mode "dr": this build carries only fullnat`},
+mode = "route"`, `service "web": mode "route" is not fullnat, nat, dr or tun`},
 		{"no TOML", `name = `, `unexpected EOF; expected value`},
 	}
 	for _, tt := range tests {

@@ -100,7 +100,7 @@ func legal(t *testing.T, v reflect.Value, pick string) {
 		switch {
 		case !f.exists(pick) && !x.IsZero():
 			t.Errorf("%v.%s: %v, and does not exist with %q", v.Type(), f.key, x, pick)
-		case !f.exists(pick) || f.need:
+		case !f.exists(pick) || f.need || x.Kind() == reflect.Pointer:
 		case x.Kind() == reflect.Struct && element(x.Type()) != nil:
 			legal(t, x, pick)
 		case f.in.ranged && x.CanInt() && (x.Int() < f.in.lo || x.Int() > f.in.hi),

@@ -49,11 +49,9 @@ func (l *loader) verifyName(s scope, p *place, v *Service, names map[string]*pla
 	names[v.Name] = at
 }
 
-// verifyForwarding checks mode, scheduler and MSS.
+// verifyForwarding checks modes, scheduler and MSS.
 func (l *loader) verifyForwarding(s scope, p *place, v *Service) {
-	if v.Mode == "fullnat" && p.good("vip") && !p.refused("mode") {
-		l.verifyLocals(s, p.near("mode"), v)
-	}
+	l.verifyMode(s, p, v)
 	if v.OnePacket && v.Mode == "fullnat" && !p.refused("mode") {
 		l.complain(s, p.near("one_packet"), "one_packet is not for mode %q, whose answers find their client by the session that it leaves out", v.Mode)
 	}
@@ -78,7 +76,7 @@ func (l *loader) verifyLocals(s scope, p *place, v *Service) {
 		return
 	}
 	*said = true
-	l.complain(s, p, "mode %q needs an %s local address; list one in fullnat.local_addresses", v.Mode, family(v.VIP.Addr()))
+	l.complain(s, p, "mode \"fullnat\" needs an %s local address; list one in fullnat.local_addresses", family(v.VIP.Addr()))
 }
 
 // leastMSS is what RFC 9293 §3.7.1 lets a sender assume over IPv4.
@@ -130,9 +128,10 @@ func (l *loader) verifyServers(s scope, p *place, v *Service) {
 		if r.LowerThreshold > r.UpperThreshold && !here.refused("upper_threshold") && !here.refused("lower_threshold") {
 			l.complain(inner, here.near("lower_threshold"), "lower_threshold %d is above upper_threshold %d", r.LowerThreshold, r.UpperThreshold)
 		}
+		l.verifyServerMode(inner, here, v, r)
 		takes = takes || r.Enabled && !r.Drain && r.Weight > 0
 		if here.good("address") {
-			l.verifyReachable(inner, here.at("address"), "", r.Address, v, p)
+			l.verifyReachable(inner, here.at("address"), "", r, v, p)
 			l.verifyPort(inner, here, "", r, v)
 			if first, twice := seen[r.Address]; twice {
 				l.complain(inner, here.at("address"), "%s is server %d already", r.Address, first+1)
@@ -145,7 +144,7 @@ func (l *loader) verifyServers(s scope, p *place, v *Service) {
 		}
 	}
 	if p.good("sorry_server") {
-		l.verifyReachable(s, p.at("sorry_server"), "sorry_server ", v.SorryServer, v, p)
+		l.verifyReachable(s, p.at("sorry_server"), "sorry_server ", &Server{Address: v.SorryServer}, v, p)
 		l.verifyPort(s, p.at("sorry_server"), "sorry_server ", &Server{Address: v.SorryServer}, v)
 		if i, twice := seen[v.SorryServer]; twice {
 			l.complain(s, p.at("sorry_server"), "sorry_server %s is server %d already", v.SorryServer, i+1)
@@ -160,14 +159,14 @@ func (l *loader) verifyServers(s scope, p *place, v *Service) {
 }
 
 // verifyReachable says why packets of the service cannot get to a server.
-func (l *loader) verifyReachable(s scope, p *place, what string, server netip.AddrPort, v *Service, service *place) {
-	a := server.Addr()
+func (l *loader) verifyReachable(s scope, p *place, what string, r *Server, v *Service, service *place) {
+	a, mode := r.Address.Addr(), v.Forwarding(r).Mode
 	if why := odd(a); why != "" {
 		l.complain(s, p, "%s%s %s", what, a, why)
 		return
 	}
-	if service.good("vip") && a.Is4() != v.VIP.Addr().Is4() && v.Mode == "fullnat" {
-		l.complain(s, p, "%s%s is %s, and mode %q keeps to the vip's family, %s", what, a, family(a), v.Mode, family(v.VIP.Addr()))
+	if service.good("vip") && a.Is4() != v.VIP.Addr().Is4() && mode != "tun" && !service.refused("mode") {
+		l.complain(s, p, "%s%s is %s, and mode %q keeps to the vip's family, %s", what, a, family(a), mode, family(v.VIP.Addr()))
 	}
 	if why := l.ours(a); why != "" {
 		l.complain(s, p, "%s%s %s: packets to it would come back here", what, a, why)

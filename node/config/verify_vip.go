@@ -102,6 +102,8 @@ func (l *loader) verifyTag(s scope, p *place, v *Service, tags map[uint32]string
 func (l *loader) verifyPort(s scope, p *place, what string, r *Server, v *Service) {
 	first := v.Listener()
 	single := len(v.VIPs) == 0 && first.First == first.Last
+	mode := v.Forwarding(r).Mode
+	keeps := mode == "dr" || mode == "tun"
 	switch port := r.Address.Port(); {
 	case port == 0 && single:
 		l.complain(s, p.near("address"), "%sport 0 is for services with several ports, which it keeps; write \"%s\"", what, netip.AddrPortFrom(r.Address.Addr(), first.First))
@@ -113,7 +115,9 @@ func (l *loader) verifyPort(s scope, p *place, what string, r *Server, v *Servic
 		if c.Port == 0 && slices.Contains([]string{"tcp", "http", "https", "udp", "dns"}, c.Type) {
 			l.complain(s, p.near("address"), "port 0 keeps the client's, and the check must know one; set check.port")
 		}
-	case port != 0 && !single && (v.Mode == "dr" || v.Mode == "tun"):
-		l.complain(s, p.near("address"), "%sport %d cannot take the place of the client's in mode %q; write \"%s\"", what, port, v.Mode, netip.AddrPortFrom(r.Address.Addr(), 0))
+	case keeps && single && port != first.First && v.VIP.IsValid():
+		l.complain(s, p.near("address"), "%sport %d is not the vip's, %d, and mode %q changes no port", what, port, first.First, mode)
+	case keeps && port != 0 && !single:
+		l.complain(s, p.near("address"), "%sport %d cannot take the place of the client's in mode %q; write \"%s\"", what, port, mode, netip.AddrPortFrom(r.Address.Addr(), 0))
 	}
 }
