@@ -1,0 +1,440 @@
+//go:build ignore
+
+// The journey of a lifted session's packet, in the driver: find the session,
+// rewrite, send on. Whatever is not a plain packet of one goes up to the
+// worker, untouched. Beside each check stands where the worker does the same.
+
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define ETH_HLEN 14
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+
+enum { TCP = 6, UDP = 17 };
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+#define UP XDP_PASS // to the worker
+
+// The tables are memory that the director writes and reads as its own, see
+// table.go: no system call lifts a session or counts its packets.
+
+struct address {
+	__u64 hi, lo; // bytes 0–7 and 8–15 of the 16, as they are in memory; IPv4 as ::ffff:a.b.c.d
+};
+
+// A face is one direction of a session: a cache line that no packet of the
+// other direction touches. Sums are one's complement, of words as they are in
+// memory.
+struct face {
+	__be16 src, dst, new_src, new_dst; // ports
+	__u8 protocol, zero;
+	__u16 header; // what the IPv4 header's sum gains
+	__u16 gain;   // what TCP's or UDP's sum gains
+	__u16 pseudo; // the pseudo-header's sum, but for the length
+	__u32 hop;    // its index, and in the low byte its version
+	__u32 used;   // the tick of the last packet
+	__u64 packets, bytes;
+	__u32 next, ack; // TCP: the number after the last segment, and what it acknowledged
+	__u64 told[2];	 // the director's: of packets and bytes, how many it knows of
+};
+
+// ends are the client, the VIP, the local address, the server: faces[0] goes
+// from 0 to 1 and becomes 2 to 3, faces[1] from 3 to 2 and becomes 1 to 0.
+struct flow {
+	struct address ends[4];
+	struct face faces[2];
+};
+
+// A slot holds, from the low end, a tag of 32 bits and the number of a face:
+// twice the flow's, plus one for the second. Zero is empty.
+#define SLOTS 8
+struct bucket {
+	__u64 slots[SLOTS];
+};
+
+// A hop is written and read in two whole words.
+struct hop {
+	__u8 dst[6];
+	__u16 mtu; // 0: none at present
+	__u8 src[6];
+	__u8 port, version;
+};
+
+struct control {
+	__u64 until; // nothing is carried after this moment of CLOCK_MONOTONIC_COARSE
+	__u32 tick;
+	__u32 zero;
+	__u8 usable[256]; // by port: frames can be sent there
+};
+
+#define TABLE(name, value_type)                      \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_ARRAY);    \
+		__uint(map_flags, BPF_F_MMAPABLE);   \
+		__uint(max_entries, 1);              \
+		__type(key, __u32);                  \
+		__type(value, value_type);           \
+	} name SEC(".maps")
+
+TABLE(buckets, struct bucket);
+TABLE(flows, struct flow);
+TABLE(hops, struct hop);
+TABLE(control, struct control);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32);
+} ports SEC(".maps");
+
+// What is known when a program is loaded: it belongs to one interface.
+volatile const __u64 seed = 0;
+volatile const __u32 mask = 0;	    // of bucket numbers
+volatile const __u32 own_port = 0;  // the interface's number
+volatile const __u32 own_mac_hi = 0; // bytes 0–3 and 4–5 of its address
+volatile const __u32 own_mac_lo = 0;
+
+// Whether the frames here may bring a checksum that is still owed: only the sum
+// of the pseudo-header stands in it. Nothing else in the frame tells.
+enum { NEVER = 0, LEAVE = 1, FINISH = 2 };
+volatile const __u32 owed = NEVER;
+
+#define PRIME1 0x9E3779B185EBCA87ull
+#define PRIME2 0xC2B2AE3D27D4EB4Full
+#define PRIME3 0x165667B19E3779F9ull
+#define PRIME4 0x85EBCA77C2B2AE63ull
+
+struct key {
+	struct address src, dst;
+	__u32 ports;
+	__u8 protocol;
+};
+
+// hash is the one in hash.go.
+static __always_inline __u64 hash(const struct key *k, int v6)
+{
+	__u64 h = (seed ^ k->ports ^ (__u64)k->protocol << 32) * PRIME1;
+	h = (h ^ h >> 32 ^ k->src.lo) * PRIME2;
+	h = (h ^ h >> 29 ^ k->dst.lo) * PRIME3;
+	if (v6) {
+		h = (h ^ h >> 32 ^ k->src.hi) * PRIME4;
+		h = (h ^ h >> 29 ^ k->dst.hi) * PRIME1;
+	}
+	return h ^ h >> 32;
+}
+
+static __always_inline __u32 among(const struct bucket *b, __u32 tag)
+{
+	__u32 found = 0;
+#pragma unroll
+	for (int i = 0; i < SLOTS; i++) {
+		__u64 slot = b->slots[i];
+		if ((__u32)slot == tag)
+			found |= slot >> 32;
+	}
+	return found;
+}
+
+// find returns the face of a packet. No two faces with the same tag are in a
+// pair of buckets.
+static __always_inline struct face *find(const struct key *k, int v6, struct flow **flow, __u32 *dir)
+{
+	__u64 h = hash(k, v6);
+	__u32 i = h & mask;
+	struct bucket *b = bpf_map_lookup_elem(&buckets, &i);
+	if (!b)
+		return 0;
+	__u32 number = among(b, h >> 32);
+	if (!number) {
+		i ^= 1;
+		b = bpf_map_lookup_elem(&buckets, &i);
+		if (!b)
+			return 0;
+		number = among(b, h >> 32);
+		if (!number)
+			return 0;
+	}
+	i = number >> 1;
+	struct flow *f = bpf_map_lookup_elem(&flows, &i);
+	if (!f)
+		return 0;
+	__u32 d = number & 1;
+	const struct address *src = &f->ends[d ? 3 : 0], *dst = &f->ends[d ? 2 : 1];
+	struct face *face = &f->faces[d];
+	if (src->lo != k->src.lo || dst->lo != k->dst.lo || src->hi != k->src.hi || dst->hi != k->dst.hi ||
+	    *(__u32 *)&face->src != k->ports || face->protocol != k->protocol)
+		return 0;
+	*flow = f;
+	*dir = d;
+	return face;
+}
+
+static __always_inline __u16 fold(__u64 s)
+{
+	s = (s & 0xffffffff) + (s >> 32);
+	s = (s & 0xffff) + (s >> 16);
+	s = (s & 0xffff) + (s >> 16);
+	s = (s & 0xffff) + (s >> 16);
+	return s;
+}
+
+// update is packet.update: RFC 1624, equation 3.
+static __always_inline __u16 update(__u16 checksum, __u64 gain)
+{
+	return ~fold((__u16)~checksum + gain);
+}
+
+// sum adds up len bytes of the frame; -1 if it ends before. Not static, so that
+// it is verified once and not with each caller.
+__attribute__((noinline)) long sum(struct xdp_md *ctx, __u32 from, __u32 len)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	if (from > 128 || len >= 9 * 512)
+		return -1;
+	void *p = data + from;
+	__u32 s = 0;
+	for (int i = 0; i < 8 && len >= 512; i++) {
+		if (p + 512 > end)
+			return -1;
+		s = bpf_csum_diff(0, 0, p, 512, s);
+		p += 512;
+		len -= 512;
+	}
+	if (len >= 512)
+		return -1;
+#define PART(n)                                   \
+	if (len & n) {                            \
+		if (p + n > end)                  \
+			return -1;                \
+		s = bpf_csum_diff(0, 0, p, n, s); \
+		p += n;                           \
+	}
+	PART(256)
+	PART(128)
+	PART(64)
+	PART(32)
+	PART(16)
+	PART(8)
+	PART(4)
+	long rest = s;
+	if (len & 2) {
+		if (p + 2 > end)
+			return -1;
+		rest += *(__u16 *)p;
+		p += 2;
+	}
+	if (len & 1) {
+		if (p + 1 > end)
+			return -1;
+		rest += *(__u8 *)p; // the low byte of a word as it is in memory
+	}
+	return rest;
+}
+
+struct ethernet {
+	__u8 dst[6], src[6];
+	__be16 type;
+};
+
+struct ipv4 {
+	__u8 version_ihl, tos;
+	__be16 length, id, fragment;
+	__u8 ttl, protocol;
+	__u16 checksum;
+	__u32 src, dst;
+};
+
+struct ipv6 {
+	__u8 version, flow[3];
+	__be16 length;
+	__u8 next, hops;
+	__u64 src[2], dst[2]; // halves of addresses, 2-byte aligned: read by word
+};
+
+struct tcp {
+	__be16 src, dst;
+	__be32 seq, ack;
+	__u8 offset, flags;
+	__be16 window;
+	__u16 checksum;
+	__be16 urgent;
+};
+
+struct udp {
+	__be16 src, dst;
+	__be16 length;
+	__u16 checksum;
+};
+
+// carry sends a packet on whose IP header has been read: k its addresses, size
+// what its IP header says is its length. Everything that can refuse it comes
+// before the first change to it.
+static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6, const int protocol, __u32 size)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const int headers = ETH_HLEN + (v6 ? sizeof(struct ipv6) : sizeof(struct ipv4));
+	void *l4 = data + headers;
+	struct tcp *tcp = l4;
+	struct udp *udp = l4;
+	__u32 len = size - (headers - ETH_HLEN);
+	__u32 next = 0, ack = 0;
+	__u16 *check;
+
+	if (protocol == TCP) {
+		if ((void *)(tcp + 1) > end)
+			return UP;
+		__u32 offset = tcp->offset >> 4 << 2;
+		if ((tcp->flags & (FIN | SYN | RST | ACK)) != ACK || offset < sizeof(*tcp) || offset > len)
+			return UP;
+		next = bpf_ntohl(tcp->seq) + len - offset;
+		ack = bpf_ntohl(tcp->ack);
+		check = &tcp->checksum;
+	} else {
+		if ((void *)(udp + 1) > end)
+			return UP;
+		__u32 n = bpf_ntohs(udp->length);
+		if (n < sizeof(*udp) || n > len)
+			return UP;
+		check = &udp->checksum;
+	}
+	k->ports = *(__u32 *)l4;
+	k->protocol = protocol;
+
+	struct flow *flow;
+	__u32 dir;
+	struct face *face = find(k, v6, &flow, &dir);
+	if (!face)
+		return UP;
+
+	__u32 zero = 0, index = face->hop >> 8;
+	struct control *now = bpf_map_lookup_elem(&control, &zero);
+	struct hop *h = bpf_map_lookup_elem(&hops, &index);
+	if (!now || !h || bpf_ktime_get_coarse_ns() > now->until)
+		return UP;
+	struct hop hop = *h;
+	if (size > hop.mtu || hop.version != (__u8)face->hop || !now->usable[hop.port])
+		return UP;
+
+	__u16 c = *check;
+	if (protocol == UDP && !c) {
+		// none stays none (packet.updateUDP)
+	} else {
+		if (owed != NEVER && c == fold((__u64)face->pseudo + bpf_htons(len))) {
+			if (owed == LEAVE)
+				return UP;
+			long whole = sum(ctx, headers, len);
+			if (whole < 0)
+				return UP;
+			c = ~fold(whole);
+		}
+		c = update(c, face->gain);
+		if (protocol == UDP && !c)
+			c = 0xffff;
+	}
+
+	// From here on nothing goes up.
+	*check = c;
+	*(__u32 *)l4 = *(__u32 *)&face->new_src;
+	const struct address *src = &flow->ends[dir ? 1 : 2], *dst = &flow->ends[dir ? 0 : 3];
+	if (v6) {
+		struct ipv6 *ip = data + ETH_HLEN;
+		ip->src[0] = src->hi;
+		ip->src[1] = src->lo;
+		ip->dst[0] = dst->hi;
+		ip->dst[1] = dst->lo;
+		ip->hops--;
+	} else {
+		struct ipv4 *ip = data + ETH_HLEN;
+		ip->src = src->lo >> 32;
+		ip->dst = dst->lo >> 32;
+		ip->ttl--;
+		ip->checksum = update(ip->checksum, (__u64)face->header + 0xfffe);
+	}
+	struct ethernet *e = data;
+	__builtin_memcpy(e->dst, hop.dst, 6);
+	__builtin_memcpy(e->src, hop.src, 6);
+
+	face->packets++;
+	face->bytes += size;
+	face->used = now->tick;
+	if (protocol == TCP) {
+		face->next = next;
+		face->ack = ack;
+	}
+
+	// What stands behind the packet goes no further (Worker.parse).
+	long excess = end - data - (long)(ETH_HLEN + size);
+	if (excess && bpf_xdp_adjust_tail(ctx, -excess))
+		return XDP_ABORTED;
+	if (hop.port == own_port)
+		return XDP_TX;
+	return bpf_redirect_map(&ports, hop.port, 0);
+}
+
+static __always_inline struct address mapped(__u32 v4)
+{
+	return (struct address){ .lo = 0xffff0000ull | (__u64)v4 << 32 };
+}
+
+static __always_inline int carry4(struct xdp_md *ctx, void *data, void *end)
+{
+	struct ipv4 *ip = data + ETH_HLEN;
+	if ((void *)(ip + 1) > end)
+		return UP;
+	__u32 size = bpf_ntohs(ip->length);
+	if (ip->version_ihl != 0x45 || ip->fragment & bpf_htons(0x3fff) || ip->ttl <= 1 ||
+	    size < sizeof(*ip) || data + ETH_HLEN + size > end)
+		return UP;
+	const __u32 *w = (void *)ip;
+	if (fold((__u64)w[0] + w[1] + w[2] + w[3] + w[4]) != 0xffff)
+		return UP;
+	struct key k = { .src = mapped(ip->src), .dst = mapped(ip->dst) };
+	switch (ip->protocol) {
+	case TCP:
+		return carry(ctx, &k, 0, TCP, size);
+	case UDP:
+		return carry(ctx, &k, 0, UDP, size);
+	}
+	return UP;
+}
+
+static __always_inline int carry6(struct xdp_md *ctx, void *data, void *end)
+{
+	struct ipv6 *ip = data + ETH_HLEN;
+	if ((void *)(ip + 1) > end)
+		return UP;
+	__u32 size = sizeof(*ip) + bpf_ntohs(ip->length);
+	if (ip->version >> 4 != 6 || ip->hops <= 1 || data + ETH_HLEN + size > end)
+		return UP;
+	struct key k = { .src = { ip->src[0], ip->src[1] }, .dst = { ip->dst[0], ip->dst[1] } };
+	switch (ip->next) {
+	case TCP:
+		return carry(ctx, &k, 1, TCP, size);
+	case UDP:
+		return carry(ctx, &k, 1, UDP, size);
+	}
+	return UP;
+}
+
+// The whole of an interface's frames come by here first. Those to another
+// station than ours, as a switch floods them, are not for us.
+SEC("xdp.frags")
+int forward(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethernet *e = data;
+	if ((void *)(e + 1) > end)
+		return UP;
+	if (*(__u32 *)e->dst != own_mac_hi || *(__u16 *)(e->dst + 4) != own_mac_lo)
+		return UP;
+	if (e->type == bpf_htons(ETH_P_IP))
+		return carry4(ctx, data, end);
+	if (e->type == bpf_htons(ETH_P_IPV6))
+		return carry6(ctx, data, end);
+	return UP;
+}
+
+char LICENSE[] SEC("license") = "Apache-2.0";

@@ -1,0 +1,125 @@
+package offload
+
+import (
+	"sync/atomic"
+
+	"fleetlb/fullnat/packet"
+)
+
+// Lift gives the packets of a flow to the programs and reports whether it could.
+// It cannot while programs may still read what was dropped under this number, or
+// where the index has no room: try again with a later packet.
+func (t *Table) Lift(number uint32, f *Flow) bool {
+	if !t.grace.over(t.dropped[number]) {
+		return false
+	}
+	to := &t.flows[number]
+	*to = flow{ends: [4]packet.Addr{f.Client, f.VIP, f.Local, f.Server}}
+	for d := range f.faces() {
+		is, becomes := f.face(d)
+		to.faces[d].describe(&is, &becomes)
+		to.faces[d].hop = uint32(f.Hops[d])
+	}
+	for d := range f.faces() { // last: from here on programs find it
+		is, _ := f.face(d)
+		if !t.insert(hash(t.seed, &is), number<<1|uint32(d)) {
+			t.takeDown(number, d)
+			return false
+		}
+	}
+	t.lifted.Add(1)
+	return true
+}
+
+// Drop takes a flow's packets from the programs. Those that run at this moment
+// may carry one more each.
+func (t *Table) Drop(number uint32) {
+	t.takeDown(number, 2)
+	t.lifted.Add(-1)
+}
+
+// takeDown removes the first n faces of a flow.
+func (t *Table) takeDown(number uint32, n Direction) {
+	f := &t.flows[number]
+	for d := range n {
+		if f.faces[d].protocol != 0 {
+			t.remove(hash(t.seed, f.tuple(d)), number<<1|uint32(d))
+		}
+	}
+	t.dropped[number] = t.grace.stamp()
+}
+
+// tuple is that of the packets of a face.
+func (f *flow) tuple(d Direction) *packet.Tuple {
+	ports := f.faces[d].ports
+	t := &packet.Tuple{
+		Src: f.ends[0], Dst: f.ends[1], Protocol: f.faces[d].protocol,
+		SrcPort: uint16(ports<<8)&0xff00 | uint16(ports>>8)&0xff, DstPort: uint16(ports>>8)&0xff00 | uint16(ports>>24),
+	}
+	if d == Outbound {
+		t.Src, t.Dst = f.ends[3], f.ends[2]
+	}
+	return t
+}
+
+// insert puts a face into the index, unless its tag is in the pair of buckets
+// already: the programs compare no more than one flow.
+func (t *Table) insert(h uint64, ref uint32) bool {
+	pair, slot := t.pair(h), h>>32|uint64(ref)<<32
+	for _, b := range pair {
+		for i := range b {
+			if s := atomic.LoadUint64(&b[i]); s != 0 && uint32(s) == uint32(slot) {
+				return false
+			}
+		}
+	}
+	for _, b := range pair {
+		for i := range b {
+			if atomic.CompareAndSwapUint64(&b[i], 0, slot) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t *Table) remove(h uint64, ref uint32) {
+	slot := h>>32 | uint64(ref)<<32
+	for _, b := range t.pair(h) {
+		for i := range b {
+			if atomic.CompareAndSwapUint64(&b[i], slot, 0) {
+				return
+			}
+		}
+	}
+}
+
+// pair returns the two buckets where a hash may be, in the order in which the
+// programs look.
+func (t *Table) pair(h uint64) [2]*bucket {
+	i := uint32(h) & uint32(len(t.buckets)-1)
+	return [2]*bucket{&t.buckets[i], &t.buckets[i^1]}
+}
+
+// Seen is what the programs have carried of one direction of a flow.
+type Seen struct {
+	Packets, Bytes uint64 // since it was last read
+	Used           uint32 // tick of the last packet ever, if there was one
+	Next, Ack      uint32 // of the last packet: see session.Session.Expects
+}
+
+// Read returns what the programs have carried of a flow and was not read before.
+func (t *Table) Read(number uint32, d Direction) (s Seen) {
+	f := &t.flows[number].faces[d]
+	packets, bytes := atomic.LoadUint64(&f.packets), atomic.LoadUint64(&f.bytes)
+	s = Seen{packets - f.told[0], bytes - f.told[1], atomic.LoadUint32(&f.used), atomic.LoadUint32(&f.next), atomic.LoadUint32(&f.ack)}
+	f.told = [2]uint64{packets, bytes}
+	return s
+}
+
+// Redirect gives one direction of a flow another next hop.
+func (t *Table) Redirect(number uint32, d Direction, hop HopRef) {
+	if f := &t.flows[number].faces[d]; f.hop != uint32(hop) {
+		atomic.StoreUint32(&f.hop, uint32(hop))
+	}
+}

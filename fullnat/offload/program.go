@@ -1,0 +1,60 @@
+package offload
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// owed says what becomes of frames whose checksum may still be owed, as in
+// flows.c. Frames off a wire have theirs. Those of a host on the same machine,
+// that came over a veth or from a hypervisor, may not, and a frame that leaves
+// by XDP gets no other chance; so the program completes it. What the kernel has
+// merged before the program sees it (generic XDP) it also sums up late, and
+// remembers that outside of the frame: it goes up.
+type owed uint32
+
+const (
+	never owed = iota
+	leave
+	finish
+)
+
+// A Program carries the packets of a table's flows that one interface receives.
+type Program struct{ program *ebpf.Program }
+
+// load makes the program of an interface.
+func (t *Table) load(port uint8, mac [6]byte, sums owed) (*Program, error) {
+	spec, err := loadFlows()
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]any{
+		flowsVarSeed: t.seed, flowsVarMask: uint32(len(t.buckets) - 1), flowsVarOwed: uint32(sums), flowsVarOwnPort: uint32(port),
+		flowsVarOwnMacHi: binary.LittleEndian.Uint32(mac[:]), flowsVarOwnMacLo: uint32(binary.LittleEndian.Uint16(mac[4:])),
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return nil, fmt.Errorf("variable %s: %w", name, err)
+		}
+	}
+	for name, m := range t.maps {
+		spec.Maps[name].MaxEntries = m.MaxEntries()
+	}
+	var loaded struct {
+		Forward *ebpf.Program `ebpf:"forward"`
+	}
+	err = spec.LoadAndAssign(&loaded, &ebpf.CollectionOptions{MapReplacements: t.maps})
+	if errors.Is(err, unix.EPERM) {
+		return nil, errNotPermitted
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load program: %w", err)
+	}
+	return &Program{loaded.Forward}, nil
+}
+
+// Close lets go of the program. It goes on where it is attached.
+func (p *Program) Close() error { return p.program.Close() }

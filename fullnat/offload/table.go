@@ -1,0 +1,179 @@
+package offload
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"fleetlb/fullnat/packet"
+)
+
+// A Table holds the lifted sessions. A flow belongs to whoever lifts under its
+// number: calls about one flow must not overlap, those about different ones may.
+type Table struct {
+	maps   map[string]*ebpf.Map
+	memory [][]byte
+
+	seed    uint64
+	buckets []bucket
+	flows   []flow
+	hops    []hopWords
+	control *control
+
+	dropped []uint32 // by flow: the period in which it was last dropped; 0: never
+	grace   *grace
+	lifted  atomic.Int64
+}
+
+// Capacity says how much a table can hold.
+type Capacity struct {
+	Flows int // numbers run from 1 to Flows
+	Hops  int // indices run from 0 to Hops-1
+}
+
+var errNotPermitted = errors.New("not permitted: run as root or with CAP_BPF and CAP_NET_ADMIN")
+
+// NewTable makes an empty table. All its memory is taken at once: about 224
+// bytes a flow.
+func NewTable(c Capacity) (*Table, error) {
+	if c.Flows < 1 || c.Flows >= 1<<30 || c.Hops < 1 || c.Hops > 1<<24 {
+		panic("offload: table for impossible flows or hops")
+	}
+	spec, err := loadFlows()
+	if err != nil {
+		return nil, err
+	}
+	// Half full when every flow has both faces: a pair of buckets, sixteen slots,
+	// then overflows once in thousands.
+	n := max(2, 1<<bits.Len(uint(2*c.Flows/(slots/2)-1)))
+	t := &Table{maps: map[string]*ebpf.Map{}, seed: rand.Uint64(), dropped: make([]uint32, c.Flows+1)}
+	for name, entries := range map[string]int{
+		flowsMapBuckets: n, flowsMapFlows: c.Flows + 1, flowsMapHops: c.Hops, flowsMapControl: 1, flowsMapPorts: maxPorts,
+	} {
+		spec.Maps[name].MaxEntries = uint32(entries)
+		if t.maps[name], err = ebpf.NewMap(spec.Maps[name]); err != nil {
+			t.Close()
+			return nil, explain(name, err)
+		}
+	}
+	if err := t.share(c, n); err != nil {
+		t.Close()
+		return nil, err
+	}
+	t.grace = newGrace()
+	return t, nil
+}
+
+// explain names the cure of an error of loading, where there is one.
+func explain(what string, err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return errNotPermitted
+	}
+	if errors.Is(err, unix.ENOMEM) {
+		return fmt.Errorf("map %s: %w: lower node.max_sessions", what, err)
+	}
+	return fmt.Errorf("map %s: %w", what, err)
+}
+
+// share maps the tables into our memory.
+func (t *Table) share(c Capacity, buckets int) (err error) {
+	if t.buckets, err = shared[bucket](t, flowsMapBuckets, buckets); err != nil {
+		return err
+	}
+	if t.flows, err = shared[flow](t, flowsMapFlows, c.Flows+1); err != nil {
+		return err
+	}
+	if t.hops, err = shared[hopWords](t, flowsMapHops, c.Hops); err != nil {
+		return err
+	}
+	one, err := shared[control](t, flowsMapControl, 1)
+	if err != nil {
+		return err
+	}
+	t.control = &one[0]
+	return nil
+}
+
+// shared returns the n elements of a map where they are.
+func shared[T any](t *Table, name string, n int) ([]T, error) {
+	var element T
+	size := n * int(unsafe.Sizeof(element))
+	page := unix.Getpagesize()
+	b, err := unix.Mmap(t.maps[name].FD(), 0, (size+page-1)/page*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %s: mmap: %w", name, err)
+	}
+	t.memory = append(t.memory, b)
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n), nil
+}
+
+// Close gives the table up. Nobody may use it any more.
+func (t *Table) Close() {
+	if t.grace != nil {
+		t.grace.close()
+	}
+	for _, b := range t.memory {
+		unix.Munmap(b)
+	}
+	for _, m := range t.maps {
+		m.Close()
+	}
+}
+
+// Renew lets the programs carry packets until so long from now, and tells them
+// what tick to say they did it in.
+func (t *Table) Renew(tick uint32, valid time.Duration) {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &now)
+	atomic.StoreUint32(&t.control.tick, tick)
+	atomic.StoreUint64(&t.control.until, uint64(now.Nano())+uint64(valid))
+}
+
+// Lifted is how many flows there are.
+func (t *Table) Lifted() int { return int(t.lifted.Load()) }
+
+// Cap is how many there can be.
+func (t *Table) Cap() int { return len(t.flows) - 1 }
+
+// A Direction is a face of a flow, as in package session.
+type Direction = uint8
+
+const (
+	Inbound Direction = iota
+	Outbound
+)
+
+// A Flow is what the programs are told of a session: its four ends. Packets of a
+// face become packets of the other, turned round.
+type Flow struct {
+	Client, VIP, Local, Server                 packet.Addr
+	ClientPort, VIPPort, LocalPort, ServerPort uint16
+	Protocol                                   uint8
+	OneWay                                     bool // only what the client sends
+	Hops                                       [2]HopRef
+}
+
+// face is the tuple of packets that go d as they come, and as they leave.
+func (f *Flow) face(d Direction) (is, becomes packet.Tuple) {
+	client := packet.Tuple{Src: f.Client, Dst: f.VIP, SrcPort: f.ClientPort, DstPort: f.VIPPort, Protocol: f.Protocol}
+	server := packet.Tuple{Src: f.Local, Dst: f.Server, SrcPort: f.LocalPort, DstPort: f.ServerPort, Protocol: f.Protocol}
+	if d == Inbound {
+		return client, server
+	}
+	return server.Reverse(), client.Reverse()
+}
+
+// faces is how many directions f has.
+func (f *Flow) faces() Direction {
+	if f.OneWay {
+		return 1
+	}
+	return 2
+}
