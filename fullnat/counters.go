@@ -23,6 +23,7 @@ type Counters struct {
 	Servers   map[ServerID]Traffic // every server that is served or has sessions
 	Retired   Traffic              // of all that were served once and are not any more
 	Fleet     FleetCounters
+	Offloaded Offloaded
 }
 
 // Total is the traffic of all servers there ever were.
@@ -110,6 +111,9 @@ type Traffic = session.Traffic
 
 // Counters asks all workers and adds up.
 func (p *Plane) Counters(ctx context.Context) (*Counters, error) {
+	if err := p.hearAll(ctx); err != nil {
+		return nil, err
+	}
 	sum := &Counters{Servers: map[ServerID]Traffic{}}
 	for _, w := range p.workers {
 		c, err := inquire(ctx, p, w, w.counters)
@@ -130,6 +134,7 @@ func (w *Worker) counters() *Counters {
 		Servers:   map[ServerID]Traffic{},
 		Retired:   w.sessions.Retired(),
 		Fleet:     w.fleet,
+		Offloaded: Offloaded{w.lift.flows.taken(), w.lift.flows.room(), w.lift.carried},
 	}
 	c.Fleet.Roles = w.sessions.Roles()
 	c.Fleet.Sought = w.seeking.held
@@ -149,6 +154,7 @@ func (c *Counters) add(o *Counters) {
 	c.Displaced += o.Displaced
 	c.Retired = c.Retired.Plus(o.Retired)
 	c.Fleet.add(&o.Fleet)
+	c.Offloaded.add(o.Offloaded)
 	c.Workers = append(c.Workers, o.Workers...)
 	for i, n := range o.Verdicts {
 		c.Verdicts[i] += n

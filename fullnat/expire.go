@@ -102,6 +102,7 @@ func (w *Worker) abandon(s *session.Session, now session.Tick) {
 	case w.sessions.Path(s.Path).Protocol != packet.TCP:
 		w.close(s)
 	case s.State != session.Close:
+		w.credit(s)
 		w.reset(s, session.Inbound, now)
 		w.reset(s, session.Outbound, now)
 		w.sessions.Abort(s, now)

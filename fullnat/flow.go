@@ -90,6 +90,7 @@ func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packe
 		w.adopt(s, now)
 	}
 	before := s.State
+	w.credit(s)
 	w.sessions.Track(s, dir, p, now)
 	size := uint64(len(p.Frame) - p.L3)
 	if dir == session.Inbound {
@@ -105,6 +106,7 @@ func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packe
 	if s.News() {
 		w.tell(s, now)
 	}
+	w.aloft(s, path)
 }
 
 // unreachable says why a path has no next hop.

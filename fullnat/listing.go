@@ -66,6 +66,7 @@ func (w *Worker) list(from session.Cursor) (c chunk) {
 }
 
 func (w *Worker) info(s *session.Session, now session.Tick) SessionInfo {
+	w.credit(s)
 	path := w.sessions.Path(s.Path)
 	c := w.sessions.Counters(s)
 	info := SessionInfo{

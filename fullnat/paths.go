@@ -55,6 +55,7 @@ func (w *Worker) pin(now session.Tick) {
 	}
 	w.join(old, snap, now)
 	w.route()
+	w.board()
 	w.unpark(now)
 	w.announcer.stale = true
 }

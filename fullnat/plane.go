@@ -11,6 +11,7 @@ import (
 
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/nexthop"
+	"fleetlb/fullnat/offload"
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/service"
 	"fleetlb/session"
@@ -49,6 +50,10 @@ type Plane struct {
 
 	delivery delivery
 
+	hoist    sync.Mutex     // guards the following, and is held while a snapshot is published
+	aloft    *offload.Table // what sessions are lifted into; nil: nothing
+	gateways []gateway      // by index of its hops: whose they are
+
 	mu      sync.Mutex // held while the workers are asked before they run
 	running bool
 	ended   chan struct{}
@@ -84,6 +89,7 @@ func New(ports Ports, o Options) *Plane {
 }
 
 func (p *Plane) newWorker(id int, q link.Queue, workers int, o *Options) *Worker {
+	share := shareOf(o.Sessions, workers)
 	w := &Worker{
 		id: id, workers: workers, queue: q, peers: p.workers,
 		current: &p.current, clock: p.tick, want: o.Want, report: p.report,
@@ -92,10 +98,15 @@ func (p *Plane) newWorker(id int, q link.Queue, workers int, o *Options) *Worker
 		replies: make(chan reply, maxReplies),
 		lookups: make(chan *lookup, maxLookups),
 		sessions: session.NewTable(session.Config{
-			Sessions: shareOf(o.Sessions, workers), Replicas: shareOf(o.Replicas, workers), Slots: slotsOf(id, workers),
+			Sessions: share, Replicas: shareOf(o.Replicas, workers), Slots: slotsOf(id, workers),
 		}),
 		seeking: seeking{seed: maphash.MakeSeed()},
 		paths:   paths{timeouts: map[session.Timeouts]uint16{}},
+	}
+	w.sessions.SetCarrier(carrier{w})
+	w.lift = lifter{
+		flows: newFlowNumbers(uint32(1+id*share), share), of: make([]uint32, 1+w.sessions.Places()),
+		ways: nexthop.MaxHops + uint32(id*(wayShare/workers)),
 	}
 	for i := range w.batch.tuples {
 		w.batch.tuples[i] = &w.batch.packets[i].Tuple
@@ -140,6 +151,7 @@ func (p *Plane) Run(ctx context.Context) {
 	p.mu.Unlock()
 	defer close(p.ended)
 	var all sync.WaitGroup
+	all.Go(func() { p.keepAloft(ctx) })
 	for _, w := range p.workers {
 		all.Go(func() { w.run(ctx) })
 	}
@@ -149,13 +161,24 @@ func (p *Plane) Run(ctx context.Context) {
 // Publish makes s what the workers work with, and the frames it is about come
 // to them. The snapshot must not be changed any more.
 func (p *Plane) Publish(s *Snapshot) error {
+	p.hoist.Lock()
 	own := s.prepared()
 	p.keepGates(own, p.current.Load())
+	p.publish(own)
+	p.hoist.Unlock()
+	return p.ports.Steer(own.ours())
+}
+
+// publish makes s the workers' next snapshot, and the offload's. The caller holds
+// hoist.
+func (p *Plane) publish(own *Snapshot) {
+	if own.offload = p.aloft; p.aloft != nil {
+		p.publishHops(own.Hops)
+	}
 	p.current.Store(own)
 	for _, w := range p.workers {
 		w.queue.Wake()
 	}
-	return p.ports.Steer(own.ours())
 }
 
 // Heartbeat returns how long ago the slowest worker last came round. It is the

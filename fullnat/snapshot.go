@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"fleetlb/fullnat/nexthop"
+	"fleetlb/fullnat/offload"
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/service"
 )
@@ -21,9 +22,10 @@ type Snapshot struct {
 	Ping     bool           // answer ICMP echo requests to VIPs and local addresses
 	Fleet    *Fleet         // the other directors; nil: there are none
 
-	locals []localRange // ours and the other directors', by address, none in another
-	asks   bool         // there is somebody to ask for sessions
-	beyond beyond
+	locals  []localRange // ours and the other directors', by address, none in another
+	asks    bool         // there is somebody to ask for sessions
+	beyond  beyond
+	offload *offload.Table // what sessions are lifted into; nil: nothing
 }
 
 // Same says whether the workers would do the same with o.

@@ -48,6 +48,7 @@ type Worker struct {
 	fragments fragments
 	pending   pending
 	walker    walker
+	lift      lifter
 	announcer announcer
 
 	fence   fence
@@ -86,7 +87,7 @@ func (w *Worker) run(ctx context.Context) {
 
 // busy says whether there is work left that no frame will announce.
 func (w *Worker) busy(now session.Tick) bool {
-	return len(w.asks) > 0 || w.news.waiting() > 0 || len(w.replies) > 0 || len(w.lookups) > 0 ||
+	return len(w.asks) > 0 || w.lift.round.urgent || w.news.waiting() > 0 || len(w.replies) > 0 || len(w.lookups) > 0 ||
 		!w.fence.up && (w.walker.walking || w.sessions.Behind(now))
 }
 
@@ -97,7 +98,8 @@ const tickLength = 100 * time.Millisecond
 // itself brings. It returns how many frames came.
 func (w *Worker) turn(now session.Tick) int {
 	w.pin(now)
-	if now != w.ticked {
+	ticked := now != w.ticked
+	if ticked {
 		w.tick(now)
 	}
 	n := w.receive(now) + w.receiveHandedOver(now)
@@ -107,6 +109,7 @@ func (w *Worker) turn(now session.Tick) int {
 	w.look(now)
 	w.expire(now)
 	w.walk(now)
+	w.goRound(ticked)
 	w.flush()
 	w.speak()
 	if len(w.asks) > 0 {

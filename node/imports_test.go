@@ -11,9 +11,10 @@ import (
 // way: the data path knows nothing of the control plane, and only package node
 // knows everyone. A package that is not listed may import none.
 var allowed = map[string]string{
-	"fullnat":          "fullnat/link fullnat/nexthop fullnat/packet fullnat/schedule fullnat/service session",
+	"fullnat":          "fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/schedule fullnat/service session",
 	"fullnat/link":     "",
 	"fullnat/nexthop":  "fullnat/packet",
+	"fullnat/offload":  "fullnat/packet session",
 	"fullnat/packet":   "",
 	"fullnat/schedule": "",
 	"fullnat/service":  "fullnat/packet fullnat/schedule",
@@ -49,8 +50,8 @@ var sealed = map[string]string{
 	"github.com/prometheus/client_golang/": "node/metrics",
 	"github.com/BurntSushi/toml":           "node/config",
 	"github.com/spf13/cobra":               "cmd/fleetlb",
-	"github.com/cilium/ebpf":               "fullnat/link",
-	"github.com/vishvananda/netlink":       "fullnat/nexthop fullnat/internal/nettest bgp/bgptest",
+	"github.com/cilium/ebpf":               "fullnat/link fullnat/offload",
+	"github.com/vishvananda/netlink":       "fullnat/nexthop fullnat/offload fullnat/internal/nettest bgp/bgptest",
 }
 
 // unlinked names what must not be in a program, however it would get there.

@@ -29,6 +29,7 @@ func (t *Table) Tell(s *Session, now Tick, r *Record) {
 
 // Record makes r what is known of s, an Update.
 func (t *Table) Record(s *Session, now Tick, r *Record) {
+	t.hear(s)
 	p := t.paths[s.Path]
 	*r = Record{
 		PathKey: p.PathKey,

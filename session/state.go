@@ -96,6 +96,7 @@ func (t *Table) enter(s *Session, state State, now Tick) {
 
 // become moves s to a new state.
 func (t *Table) become(s *Session, state State, born Born, now Tick) {
+	t.land(s)
 	n, p := t.number(s), t.paths[s.Path]
 	var d *Digest
 	if s.marks&shared != 0 {

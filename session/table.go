@@ -45,6 +45,7 @@ type Table struct {
 	freePaths []PathID
 	retired   Traffic // of paths that are gone
 
+	carrier  Carrier // of lifted sessions; nil: nobody
 	timeouts []Timeouts
 	wheel    wheel
 	ports    ports
@@ -203,6 +204,7 @@ func (t *Table) occupy(number uint32, c cold, now Tick) {
 
 // Close forgets s and frees its local port.
 func (t *Table) Close(s *Session) {
+	t.land(s)
 	number := t.number(s)
 	p := t.paths[s.Path]
 	for d := range p.Mode.faces() {

@@ -41,6 +41,7 @@ func (t *Table) don(s *Session, d Direction) {
 
 // dim makes s a shadow.
 func (t *Table) dim(s *Session, d Direction, face packet.Tuple) {
+	t.land(s)
 	face.Protocol ^= shade
 	t.index.insert(&face, refOf(t.number(s), d))
 	s.marks |= shadow << d

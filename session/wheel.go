@@ -78,6 +78,7 @@ func (t *Table) Expire(now Tick, expired, touched []*Session) (e, u int) {
 			continue
 		}
 		s := &t.sessions[number]
+		t.hear(s)
 		switch {
 		case !now.before(t.Expires(s)):
 			t.unlink(number)

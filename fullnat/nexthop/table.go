@@ -90,6 +90,12 @@ func (t *Table) Hop(id ID) *Hop {
 	return &t.hops[id]
 }
 
+// MaxHops is more than any ID of a hop that has been asked for.
+const MaxHops = maxHops
+
+// Hops lists the hops by ID; the first stands for None. It is the table's.
+func (t *Table) Hops() []Hop { return t.hops }
+
 // Generation changes whenever Lookup may answer otherwise than it did, and not
 // when a hop only becomes reachable or changes its MAC address.
 func (t *Table) Generation() uint32 { return t.generation }

@@ -2,6 +2,7 @@ package offload
 
 import (
 	"encoding/binary"
+	"fmt"
 	"sync/atomic"
 )
 
@@ -53,10 +54,16 @@ func (h *Hop) words(version uint8) hopWords {
 	return hopWords{binary.LittleEndian.Uint64(dst[:]), binary.LittleEndian.Uint64(src[:])}
 }
 
-// use says whether frames can be sent to a port.
-func (t *Table) use(port int, usable bool) {
-	t.control.usable[port] = 0
-	if usable {
-		t.control.usable[port] = 1
+// SetPort says which interface of the calling thread's network namespace a port
+// is. Without one, packets whose next hop is there go up.
+func (t *Table) SetPort(port uint8, index int) error {
+	if index == 0 {
+		t.control.usable[port] = 0
+		return nil
 	}
+	if err := t.maps[flowsMapPorts].Put(uint32(port), uint32(index)); err != nil {
+		return fmt.Errorf("interface number %d: %w", index, err)
+	}
+	t.control.usable[port] = 1
+	return nil
 }

@@ -4,17 +4,19 @@ import (
 	"sync/atomic"
 
 	"fleetlb/fullnat/packet"
+	"fleetlb/session"
 )
 
-// Lift gives the packets of a flow to the programs and reports whether it could.
-// It cannot while programs may still read what was dropped under this number, or
-// where the index has no room: try again with a later packet.
+// Free says whether no program can be reading any more what was dropped under a
+// number.
+func (t *Table) Free(number uint32) bool { return t.grace.over(t.dropped[number]) }
+
+// Lift gives the packets of a flow to the programs, under a number that is free,
+// and reports whether the index had room for it. If not, the number is as good
+// as dropped.
 func (t *Table) Lift(number uint32, f *Flow) bool {
-	if !t.grace.over(t.dropped[number]) {
-		return false
-	}
 	to := &t.flows[number]
-	*to = flow{ends: [4]packet.Addr{f.Client, f.VIP, f.Local, f.Server}}
+	*to = flow{ends: [4]packet.Addr{f.Client.Src, f.Client.Dst, f.Server.Dst, f.Server.Src}}
 	for d := range f.faces() {
 		is, becomes := f.face(d)
 		to.faces[d].describe(&is, &becomes)
@@ -39,7 +41,7 @@ func (t *Table) Drop(number uint32) {
 }
 
 // takeDown removes the first n faces of a flow.
-func (t *Table) takeDown(number uint32, n Direction) {
+func (t *Table) takeDown(number uint32, n session.Direction) {
 	f := &t.flows[number]
 	for d := range n {
 		if f.faces[d].protocol != 0 {
@@ -50,13 +52,13 @@ func (t *Table) takeDown(number uint32, n Direction) {
 }
 
 // tuple is that of the packets of a face.
-func (f *flow) tuple(d Direction) *packet.Tuple {
+func (f *flow) tuple(d session.Direction) *packet.Tuple {
 	ports := f.faces[d].ports
 	t := &packet.Tuple{
 		Src: f.ends[0], Dst: f.ends[1], Protocol: f.faces[d].protocol,
 		SrcPort: uint16(ports<<8)&0xff00 | uint16(ports>>8)&0xff, DstPort: uint16(ports>>8)&0xff00 | uint16(ports>>24),
 	}
-	if d == Outbound {
+	if d == session.Outbound {
 		t.Src, t.Dst = f.ends[3], f.ends[2]
 	}
 	return t
@@ -109,7 +111,7 @@ type Seen struct {
 }
 
 // Read returns what the programs have carried of a flow and was not read before.
-func (t *Table) Read(number uint32, d Direction) (s Seen) {
+func (t *Table) Read(number uint32, d session.Direction) (s Seen) {
 	f := &t.flows[number].faces[d]
 	packets, bytes := atomic.LoadUint64(&f.packets), atomic.LoadUint64(&f.bytes)
 	s = Seen{packets - f.told[0], bytes - f.told[1], atomic.LoadUint32(&f.used), atomic.LoadUint32(&f.next), atomic.LoadUint32(&f.ack)}
@@ -118,7 +120,7 @@ func (t *Table) Read(number uint32, d Direction) (s Seen) {
 }
 
 // Redirect gives one direction of a flow another next hop.
-func (t *Table) Redirect(number uint32, d Direction, hop HopRef) {
+func (t *Table) Redirect(number uint32, d session.Direction, hop HopRef) {
 	if f := &t.flows[number].faces[d]; f.hop != uint32(hop) {
 		atomic.StoreUint32(&f.hop, uint32(hop))
 	}

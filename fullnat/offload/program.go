@@ -9,25 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// owed says what becomes of frames whose checksum may still be owed, as in
+// Owed says what becomes of frames whose checksum may still be owed, as in
 // flows.c. Frames off a wire have theirs. Those of a host on the same machine,
 // that came over a veth or from a hypervisor, may not, and a frame that leaves
 // by XDP gets no other chance; so the program completes it. What the kernel has
 // merged before the program sees it (generic XDP) it also sums up late, and
 // remembers that outside of the frame: it goes up.
-type owed uint32
+type Owed uint32
 
 const (
-	never owed = iota
-	leave
-	finish
+	Never Owed = iota
+	Leave
+	Finish
 )
 
 // A Program carries the packets of a table's flows that one interface receives.
 type Program struct{ program *ebpf.Program }
 
-// load makes the program of an interface.
-func (t *Table) load(port uint8, mac [6]byte, sums owed) (*Program, error) {
+// Load makes the program of an interface.
+func (t *Table) Load(port uint8, mac [6]byte, sums Owed) (*Program, error) {
 	spec, err := loadFlows()
 	if err != nil {
 		return nil, err
@@ -58,3 +58,22 @@ func (t *Table) load(port uint8, mac [6]byte, sums owed) (*Program, error) {
 
 // Close lets go of the program. It goes on where it is attached.
 func (p *Program) Close() error { return p.program.Close() }
+
+// A Verdict is what the program says of a frame.
+type Verdict uint32
+
+const (
+	Aborted Verdict = iota // a defect: the frame is lost
+	Dropped                // never
+	Up                     // the worker gets it as it came
+	Back                   // leaves by the interface it came in by
+	Across                 // leaves by another
+)
+
+// Run asks the program about a frame, as though it had come in, and returns what
+// becomes of it. It counts.
+func (p *Program) Run(frame []byte) (Verdict, []byte, error) {
+	o := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256)}
+	v, err := p.program.Run(o)
+	return Verdict(v), o.DataOut, err
+}

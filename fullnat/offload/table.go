@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetlb/fullnat/packet"
+	"fleetlb/session"
 )
 
 // A Table holds the lifted sessions. A flow belongs to whoever lifts under its
@@ -142,36 +143,25 @@ func (t *Table) Lifted() int { return int(t.lifted.Load()) }
 // Cap is how many there can be.
 func (t *Table) Cap() int { return len(t.flows) - 1 }
 
-// A Direction is a face of a flow, as in package session.
-type Direction = uint8
-
-const (
-	Inbound Direction = iota
-	Outbound
-)
-
-// A Flow is what the programs are told of a session: its four ends. Packets of a
-// face become packets of the other, turned round.
+// A Flow is what the programs are told of a session: how it is known on either
+// side. Packets of one face become packets of the other, turned round.
 type Flow struct {
-	Client, VIP, Local, Server                 packet.Addr
-	ClientPort, VIPPort, LocalPort, ServerPort uint16
-	Protocol                                   uint8
-	OneWay                                     bool // only what the client sends
-	Hops                                       [2]HopRef
+	Client packet.Tuple // what the client sends, as it comes
+	Server packet.Tuple // what the server sends
+	OneWay bool         // only what the client sends is carried
+	Hops   [2]HopRef    // towards the server, towards the client
 }
 
 // face is the tuple of packets that go d as they come, and as they leave.
-func (f *Flow) face(d Direction) (is, becomes packet.Tuple) {
-	client := packet.Tuple{Src: f.Client, Dst: f.VIP, SrcPort: f.ClientPort, DstPort: f.VIPPort, Protocol: f.Protocol}
-	server := packet.Tuple{Src: f.Local, Dst: f.Server, SrcPort: f.LocalPort, DstPort: f.ServerPort, Protocol: f.Protocol}
-	if d == Inbound {
-		return client, server
+func (f *Flow) face(d session.Direction) (is, becomes packet.Tuple) {
+	if d == session.Inbound {
+		return f.Client, f.Server.Reverse()
 	}
-	return server.Reverse(), client.Reverse()
+	return f.Server, f.Client.Reverse()
 }
 
-// faces is how many directions f has.
-func (f *Flow) faces() Direction {
+// faces is how many directions are carried.
+func (f *Flow) faces() session.Direction {
 	if f.OneWay {
 		return 1
 	}
