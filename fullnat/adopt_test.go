@@ -2,7 +2,9 @@ package fullnat
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 )
 
 // A talk is a conversation of one client with one server, of any protocol and
@@ -56,11 +58,15 @@ func (k *talk) only(s string) string {
 // begin has the talk established by lb1.
 func (r *rig) begin(k *talk) {
 	r.Helper()
-	r.converse([]leg{
+	r.converse(k.opening())
+}
+
+func (k *talk) opening() []leg {
+	return []leg{
 		k.inbound("SYN", 0, "S", "seq 1000"),
 		k.outbound("SYN-ACK", 0, "SA", "seq 5000 ack 1001"),
 		k.inbound("ACK", 0, "A", "seq 1001 ack 5001"),
-	})
+	}
 }
 
 // Connections move between directors in every way, with their home alive or gone.
@@ -97,5 +103,102 @@ func TestMoves(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// Whoever carries a packet of another's session has adopted it, says so, and is a
+// replica's keeper again when no more come.
+func TestRoles(t *testing.T) {
+	r := newRig(t, 3, talkServices...)
+	k := &talks[0]
+	r.begin(k)
+	const client = "198.51.100.7:4711"
+	r.expectRoles("established", client+" established home lb1", client+" established replica lb1", client+" established replica lb1")
+	r.converse([]leg{k.inbound("moved", 1, "A", "seq 1001 ack 5001")})
+	r.expectRoles("moved", client+" established home lb1", client+" established adopted lb1", client+" established replica lb1")
+	for range 8 {
+		r.pass(5 * time.Minute)
+		r.converse([]leg{k.inbound("in use at lb2 alone", 1, "A", "seq 1001 ack 5001")})
+	}
+	r.expectRoles("after 40 minutes", client+" established home lb1", client+" established adopted lb1", client+" established replica lb1")
+	r.converse([]leg{k.inbound("moved again", 2, "A", "seq 1001 ack 5001")})
+	r.pass(11 * time.Minute)
+	r.expectRoles("not used any more", client+" established home lb1", client+" established replica lb1", client+" established replica lb1")
+	r.pass(5 * time.Minute)
+	r.all[0].expect("its home ends it", lines(
+		"tcp 10.9.1.1:5235 > 10.0.0.11:8443 RA ttl 64 df seq 1001 ack 5001",
+		"tcp 203.0.113.80:443 > 198.51.100.7:4711 RA ttl 64 df seq 5001 ack 1001"), "originated×2")
+	r.all[1].expect("lb2 does not", "", "")
+	r.expectRoles("over", "", "", "")
+	r.free()
+}
+
+// free checks that no director has a port in use.
+func (r *rig) free() {
+	r.Helper()
+	for i, b := range r.all {
+		for _, w := range b.workers {
+			for u := range w.sessions.PortUse() {
+				r.Errorf("lb%d has ports in use: %+v", i+1, u)
+			}
+		}
+	}
+}
+
+// Each of two directors sees one direction. Both ends say their last; the ports
+// come back, once.
+func TestHalfViews(t *testing.T) {
+	type step struct {
+		outbound bool
+		flags    string
+		rest     string
+	}
+	in := func(flags, rest string) step { return step{false, flags, rest} }
+	out := func(flags, rest string) step { return step{true, flags, rest} }
+	for _, tt := range []struct {
+		name  string
+		steps []step
+		state string
+	}{
+		{"the client first", []step{in("FA", "seq 1001 ack 5001"), out("FA", "seq 5001 ack 1002"), in("A", "seq 1002 ack 5002")}, "close"},
+		{"the server first", []step{out("FA", "seq 5001 ack 1001"), in("FA", "seq 1001 ack 5002"), out("A", "seq 5002 ack 1002")}, "time_wait"},
+		{"the client resets", []step{in("R", "seq 1001")}, "close"},
+		{"the server resets", []step{out("RA", "seq 5001 ack 1001")}, "close"},
+	} {
+		for _, split := range [][2]int{{0, 1}, {1, 0}, {1, 1}, {1, 2}} {
+			t.Run(fmt.Sprintf("%s/inbound at lb%d, outbound at lb%d", tt.name, split[0]+1, split[1]+1), func(t *testing.T) {
+				r := newRig(t, 3, talkServices...)
+				k := &talks[0]
+				r.begin(k)
+				r.converse([]leg{
+					k.inbound("data", split[0], "PA", "seq 1001 ack 5001"),
+					k.outbound("data", split[1], "PA", "seq 5001 ack 1001"),
+				})
+				for _, s := range tt.steps {
+					if s.outbound {
+						r.converse([]leg{k.outbound(s.flags, split[1], s.flags, s.rest)})
+					} else {
+						r.converse([]leg{k.inbound(s.flags, split[0], s.flags, s.rest)})
+					}
+				}
+				for i := range r.all {
+					if got := r.roles(i); len(got) != 1 || strings.Fields(got[0])[1] != tt.state {
+						t.Errorf("lb%d has %q, want %s", i+1, got, tt.state)
+					}
+				}
+				r.pass(2*time.Minute + time.Second)
+				r.expectRoles("over", "", "", "")
+				r.forgetNone()
+				r.free()
+			})
+		}
+	}
+}
+
+// forgetNone checks that nothing was sent that nobody looked at.
+func (r *rig) forgetNone() {
+	r.Helper()
+	for i, b := range r.all {
+		b.expect(fmt.Sprintf("lb%d", i+1), "", "")
 	}
 }

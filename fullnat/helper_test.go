@@ -48,7 +48,7 @@ func newTestWorker(t testing.TB, services ...string) *bench {
 }
 
 const (
-	benchFrames   = 512
+	benchFrames   = 1024
 	benchSessions = 1024
 )
 

@@ -14,45 +14,43 @@ type lookup struct {
 	reply  func([]session.Record)
 
 	mu    sync.Mutex
-	left  int // workers that have not looked
+	left  int // parts of the answer that are missing
 	found []session.Record
 }
 
-// MaxLookup is how many tuples one call of [Plane.Lookup] may have.
-const MaxLookup = 128
-
 // maxLookups is how many calls may wait at a worker.
-const maxLookups = 64
+const maxLookups = 1024
 
-// Lookup finds the sessions to which packets with these ends belong and gives
-// reply a record of each that is here, from a worker's goroutine: reply must not
-// block. It is not called if the plane is too busy, cannot vouch for what it
-// knows, or has ended; whoever asks then goes on without us. The tuples must not
-// be changed any more.
+// Lookup finds the sessions to which packets with these ends belong. It calls
+// reply once, with a record of each that is here, from a worker's goroutine:
+// reply must not block. The tuples must not be changed any more.
 func (p *Plane) Lookup(tuples []packet.Tuple, reply func([]session.Record)) {
 	snap := p.current.Load()
 	asked := make([]bool, len(p.workers))
-	l := &lookup{tuples: tuples, reply: reply}
 	for i := range tuples {
-		id := ownerOf(slotOf(&tuples[i], snap.side(&tuples[i])), len(p.workers))
-		if !asked[id] {
-			asked[id] = true
-			l.left++
-		}
+		asked[ownerOf(slotOf(&tuples[i], snap.side(&tuples[i])), len(p.workers))] = true
 	}
-	if len(tuples) > MaxLookup || l.left == 0 {
-		return
-	}
+	l := &lookup{tuples: tuples, reply: reply, left: 1}
 	for id, w := range p.workers {
 		if !asked[id] {
 			continue
 		}
+		l.expect()
 		select {
 		case w.lookups <- l:
 			w.queue.Wake()
-		default: // the others find it incomplete and say nothing
+		default: // so busy that we are no help
+			l.add(nil)
 		}
 	}
+	l.add(nil)
+}
+
+// expect counts one more who will add its part.
+func (l *lookup) expect() {
+	l.mu.Lock()
+	l.left++
+	l.mu.Unlock()
 }
 
 // look answers one lookup as far as this worker can. A session that others know
@@ -62,11 +60,11 @@ func (w *Worker) look(now session.Tick) {
 		return
 	}
 	l := <-w.lookups
-	if w.fence.up {
-		return
-	}
 	var found []session.Record
 	for i := range l.tuples {
+		if w.fence.up { // what is here may be over
+			break
+		}
 		s, _ := w.sessions.Find(&l.tuples[i])
 		if s == nil {
 			continue

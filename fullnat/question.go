@@ -54,7 +54,7 @@ const (
 	questionTimeout  = session.Tick(10) // one second, after which a sender has sent again itself
 	questionsPerTick = 2000             // 20,000 a second
 	maxDenied        = 4096             // so many at a time
-	denialTimeout    = session.Tick(20) // two seconds
+	denialTimeout    = session.Tick(10) // one second
 )
 
 // hash cannot be foreseen: nobody may aim his packets at one place.

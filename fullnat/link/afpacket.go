@@ -10,7 +10,7 @@ import (
 // poolFrames is how many frames a worker has: a batch to receive into, one in
 // hand, and those it holds back. 70 KB each if all were super-packets; plain
 // frames touch a page.
-const poolFrames = 512
+const poolFrames = 1024
 
 // A queue is the AF_PACKET driver: a packet socket on each interface, with
 // offload headers, many frames a call.
