@@ -199,7 +199,7 @@ func (e *Engine) sendQuestions(p *peer, now time.Time) {
 	}
 	p.asking = nil
 	for id, a := range p.asked {
-		if now.Sub(a.since) > askUntil {
+		if now.Sub(a.since) >= askUntil {
 			delete(p.asked, id)
 		}
 	}

@@ -145,6 +145,9 @@ func (e *Engine) flush(p *peer, now time.Time) (next time.Time) {
 	e.resend(p, now)
 	e.sendNew(p, now, &next)
 	e.sendQuestions(p, now)
+	if len(p.asked) > 0 {
+		next = earlier(next, now.Add(askUntil))
+	}
 	if o.restart != 0 || o.ackDue && !now.Before(o.ackBy) {
 		e.send(p, nil, now)
 	}
@@ -190,7 +193,7 @@ func (e *Engine) resend(p *peer, now time.Time) {
 	o.deadline = time.Time{}
 	patience := o.trip.timeout()
 	if o.timeouts > patient {
-		patience = min(patience<<(o.timeouts-patient), maxTimeout)
+		patience = min(patience<<min(o.timeouts-patient, 10), maxTimeout)
 	}
 	budget := narrow
 	if o.timeouts > patient {

@@ -24,17 +24,22 @@ const (
 // Accept serves a stream that another director opened and returns when it is
 // over. The caller closes c.
 func (e *Engine) Accept(from session.Owner, c net.Conn) {
-	err := e.accept(from, c)
-	if err == nil {
-		return
+	out := stream{conn: c, buf: appendStreamHeader(nil)}
+	if err := e.accept(from, c, &out); err != nil {
+		e.log.Debug("replica: "+from.ID.String()+": serve: "+err.Error(), "epoch", from.Epoch)
+		out.sorry(err)
 	}
-	e.log.Debug("replica: "+from.ID.String()+": serve: "+err.Error(), "epoch", from.Epoch)
-	b := openFrame(nil, frameSorry)
-	c.SetWriteDeadline(time.Now().Add(time.Second))
-	c.Write(closeFrame(append(b, err.Error()...), 0))
 }
 
-func (e *Engine) accept(from session.Owner, c net.Conn) error {
+func (e *Engine) accept(from session.Owner, c net.Conn, out *stream) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.SetDeadline(time.Now().Add(patienceOfStream))
+	q, err := readRequest(bufio.NewReader(c))
+	if err != nil {
+		e.refuse(refuseShape)
+		return fmt.Errorf("request: %w", err)
+	}
 	s := e.roster.Load().seats[from.ID]
 	switch {
 	case s == nil || from.Epoch > s.Epoch:
@@ -44,21 +49,13 @@ func (e *Engine) accept(from session.Owner, c net.Conn) error {
 		e.refuse(refuseStale)
 		return errors.New("from an earlier life")
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	c.SetDeadline(time.Now().Add(patienceOfStream))
-	q, err := readRequest(bufio.NewReader(c))
-	if err != nil {
-		e.refuse(refuseShape)
-		return fmt.Errorf("request: %w", err)
-	}
 	select {
 	case e.serving <- struct{}{}:
 		defer func() { <-e.serving }()
 	case <-time.After(patienceOfStream / 2):
 		return errors.New("busy with other directors")
 	}
-	return e.serve(ctx, c, q)
+	return e.serve(ctx, out, q)
 }
 
 // A request is what a puller wants and has.
@@ -125,14 +122,13 @@ func (q *request) differing(self session.NodeID, ours digests) pairs {
 	return p
 }
 
-func (e *Engine) serve(ctx context.Context, c net.Conn, q *request) error {
+func (e *Engine) serve(ctx context.Context, out *stream, q *request) error {
 	self := e.roster.Load().self
 	ours, err := e.sessions.Digests(ctx)
 	if err != nil {
 		return fmt.Errorf("digests: %w", err)
 	}
 	differing := q.differing(self.ID, ours)
-	out := stream{conn: c, buf: appendStreamHeader(nil)}
 	for home, slots := range differing {
 		out.buf = appendDiffers(out.buf, home, slots, ours[home])
 	}
@@ -141,7 +137,7 @@ func (e *Engine) serve(ctx context.Context, c net.Conn, q *request) error {
 	}
 	records := uint64(0)
 	if len(differing) > 0 {
-		if records, err = e.export(ctx, &out, differing, self); err != nil {
+		if records, err = e.export(ctx, out, differing, self); err != nil {
 			return err
 		}
 	}
@@ -180,8 +176,21 @@ func (e *Engine) export(ctx context.Context, out *stream, p pairs, self session.
 
 // A stream writes frames.
 type stream struct {
-	conn net.Conn
-	buf  []byte
+	conn  net.Conn
+	buf   []byte
+	begun bool // the header has been sent
+}
+
+// sorry tells the reader why there is no more.
+func (s *stream) sorry(why error) {
+	s.buf = s.buf[:0]
+	if !s.begun {
+		s.buf = appendStreamHeader(s.buf)
+	}
+	at := len(s.buf)
+	s.buf = closeFrame(append(openFrame(s.buf, frameSorry), why.Error()...), at)
+	s.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	s.conn.Write(s.buf)
 }
 
 // flush writes what there is. A reader who is slow slows the export down; one who
@@ -189,6 +198,6 @@ type stream struct {
 func (s *stream) flush() error {
 	s.conn.SetWriteDeadline(time.Now().Add(patienceOfStream))
 	_, err := s.conn.Write(s.buf)
-	s.buf = s.buf[:0]
+	s.buf, s.begun = s.buf[:0], true
 	return err
 }
