@@ -17,6 +17,12 @@ const (
 	beatInterval = time.Second
 	beatPause    = 50 * time.Millisecond // between two, at least, whatever the news
 	newsFor      = 5 * time.Second       // how long a change is repeated in full
+
+	// silence is how long nothing is heard from a member that memberlist has for
+	// alive, before it is dead to us. memberlist asks its members in turn: who is
+	// alone among 64 would need minutes to find out. At one beat in two lost,
+	// fifteen in a row are one in 30,000.
+	silence = 15 * time.Second
 )
 
 const (
@@ -55,6 +61,7 @@ func (f *Fleet) beat(bye bool) {
 		return
 	}
 	f.shrink()
+	f.listen()
 	message := newFields()
 	message.number(beatTime, uint64(time.Now().UnixMicro()))
 	message.number(beatRevision, f.own.revision)
@@ -91,6 +98,10 @@ func (f *Fleet) heardBeat(from seal.Life, address netip.AddrPort, message []byte
 	if p == nil || !p.alive && !b.bye {
 		f.hint(p, address)
 		return
+	}
+	p.heard = time.Now()
+	if p.silent {
+		f.listen()
 	}
 	before, skewed := p.member(), p.ahead >= skewedBeats
 	if b.meta.seq > p.meta.seq {

@@ -59,6 +59,7 @@ func config(i int) gossip.Config {
 
 func (s *site) join(c gossip.Config, o gossip.Options) *gossip.Fleet {
 	s.t.Helper()
+	time.Sleep(time.Microsecond) // no two start at one moment
 	o.Network, o.Log = s.net, s.log.With("on", c.Name)
 	f, err := gossip.Join(s.t.Context(), c, o)
 	if err != nil {

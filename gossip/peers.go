@@ -31,12 +31,14 @@ type peer struct {
 	meta    meta
 	alive   bool // as memberlist has it
 	left    bool // it said so
+	silent  bool // we hear nothing from itself
+	heard   time.Time
 	since   time.Time
 	ahead   int // beats in a row by which its clock was off
 	shares  shares
 }
 
-func (p *peer) live() bool { return p.alive && !p.left }
+func (p *peer) live() bool { return p.alive && !p.left && !p.silent }
 
 func (p *peer) member() Member {
 	m := Member{ID: p.id, Name: p.name, Address: p.address, Info: p.meta.info, Alive: p.live(), Since: p.since}
@@ -92,7 +94,7 @@ func (f *Fleet) seen(n *memberlist.Node, alive bool) {
 		return
 	}
 	if p.alive != alive {
-		p.alive, p.since = alive, time.Now()
+		p.alive, p.silent, p.heard, p.since = alive, false, time.Now(), time.Now()
 		f.log.Info("gossip: member "+p.name+": "+p.change(), "address", p.address)
 	}
 	if alive && m.seq > p.meta.seq {
@@ -225,6 +227,20 @@ func (f *Fleet) shrink() {
 func (f *Fleet) forget(p *peer) {
 	delete(f.peers, p.life.Node)
 	f.wire.endpoint.Forget(p.life)
+}
+
+// listen finds out from whom nothing is heard, and from whom something is again.
+func (f *Fleet) listen() {
+	changed := false
+	for _, p := range f.peers {
+		if silent := time.Since(p.heard) > silence; p.alive && !p.left && silent != p.silent {
+			p.silent, p.since, changed = silent, time.Now(), true
+			f.log.Info("gossip: member "+p.name+": "+p.change(), "address", p.address)
+		}
+	}
+	if changed {
+		f.changed()
+	}
 }
 
 // find returns a live member to speak with.
