@@ -70,7 +70,9 @@ func TestConflictEnds(t *testing.T) {
 			if err := s.all[i].Announce(info); err != nil {
 				t.Fatal(err)
 			}
-			s.await("news of it", func() bool { return (len(s.all[1].Conflicts()) > 0) == (i == 1) && (len(s.all[2].Conflicts()) > 0) == (i == 1) })
+			s.await("news of it", func() bool {
+				return (len(s.all[1].Conflicts()) > 0) == (i == 1) && (len(s.all[2].Conflicts()) > 0) == (i == 1)
+			})
 		}
 	})
 }
@@ -116,7 +118,7 @@ func TestRefusedConfigs(t *testing.T) {
 		bubble(t, func(s *site) {
 			c := config(1)
 			tt.spoil(&c)
-			f, err := gossip.Join(t.Context(), c, gossip.Options{Network: s.net})
+			f, err := gossip.Join(s.t.Context(), c, gossip.Options{Network: s.net})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
 			}

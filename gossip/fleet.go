@@ -71,6 +71,7 @@ type Fleet struct {
 	told      time.Time // when it last changed
 	greet     bool      // there is somebody new
 	gone      bool      // we said good-bye
+	listened  time.Time // when it was last seen who is silent
 	peers     map[uint64]*peer
 	sought    map[netip.AddrPort]*sought
 	own       shares

@@ -23,6 +23,9 @@ const (
 	mostLines = 64               // remembered as said
 )
 
+// routine is what memberlist warns of after each restart, see name.go.
+var routine = []string{"ignoring alive message", "Got ping for unexpected node"}
+
 // Write takes one line, as log.Logger writes them.
 func (j *journal) Write(line []byte) (int, error) {
 	level, text := levelOf(string(line))
@@ -40,7 +43,13 @@ func levelOf(line string) (slog.Level, string) {
 			line, level = rest, l
 		}
 	}
-	return level, strings.TrimPrefix(line, "memberlist: ")
+	line = strings.TrimPrefix(line, "memberlist: ")
+	for _, prefix := range routine {
+		if strings.HasPrefix(line, prefix) {
+			level = slog.LevelDebug
+		}
+	}
+	return level, line
 }
 
 // news says whether a line was not said lately, by whomever it was caused.

@@ -79,6 +79,10 @@ func writeKeys(path string, keys [][]byte) error {
 	if path == "" {
 		return nil
 	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
 	text := "# Keys of the fleet's gossip, the one sent with first. Written by fleetlbd.\n"
 	for _, k := range keys {
 		text += base64.StdEncoding.EncodeToString(k) + "\n"

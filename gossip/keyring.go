@@ -79,19 +79,23 @@ func (f *Fleet) UseKey(ctx context.Context, id string) []KeyHolder {
 // RemoveKey makes every member forget the key of this id. Nothing is changed
 // while one sends with it.
 func (f *Fleet) RemoveKey(ctx context.Context, id string) []KeyHolder {
-	var holders []KeyHolder
-	for ready := false; !ready; {
-		if holders, ready = f.everyone(ctx, keysRequest{op: opList}); !ready {
-			select { // somebody does not know yet that somebody has the new one
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
-				ready = true
-			}
+	holders, unready := f.everyone(ctx, keysRequest{op: opList})
+	for range 50 { // somebody may not know yet that somebody has the new one
+		if unready == nil {
+			break
 		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		holders, unready = f.everyone(ctx, keysRequest{op: opList})
 	}
 	return f.unless(ctx, holders, keysRequest{op: opRemove, id: id}, func(h KeyHolder) error {
-		if len(h.Keys) > 0 && h.Keys[0] == id {
+		switch {
+		case len(h.Keys) > 0 && h.Keys[0] == id:
 			return fmt.Errorf("it sends with key %s; use another first", id)
+		case slices.Contains(unready, h.Member):
+			return errors.New("it knows of members that have not the key in use; add that again")
 		}
 		return ctx.Err()
 	})
@@ -114,35 +118,40 @@ func (f *Fleet) unless(ctx context.Context, holders []KeyHolder, r keysRequest, 
 }
 
 // everyone asks all members at once, this one included, and reports those that
-// are away. It is ready when every answer is.
-func (f *Fleet) everyone(ctx context.Context, r keysRequest) (holders []KeyHolder, ready bool) {
+// are away, and who does not know of all live members that they have the key it
+// sends with.
+func (f *Fleet) everyone(ctx context.Context, r keysRequest) (holders []KeyHolder, unready []string) {
 	members := f.Members()
 	holders = make([]KeyHolder, 1+len(members))
-	readies := make([]bool, len(holders))
+	unreadies := make([]bool, len(holders))
 	var wait sync.WaitGroup
 	holders[0].Member = f.name
 	a, err := f.applyKeys(r)
-	holders[0].Keys, readies[0], holders[0].Err = a.ids, a.ready, err
+	holders[0].Keys, unreadies[0], holders[0].Err = a.ids, !a.ready, err
 	for i, m := range members {
-		h, ready := &holders[1+i], &readies[1+i]
+		h, unready := &holders[1+i], &unreadies[1+i]
 		h.Member = m.Name
 		switch {
 		case m.Alive:
 			wait.Go(func() {
 				a, err := f.askKeys(ctx, m, r)
-				h.Keys, *ready, h.Err = a.ids, a.ready, err
+				h.Keys, *unready, h.Err = a.ids, !a.ready, err
 			})
 		case !m.Left:
-			h.Err, *ready = errAway, true
+			h.Err = errAway
 		default:
 			h.Member = "" // it left: nothing is lost
-			*ready = true
 		}
 	}
 	wait.Wait()
+	for i, h := range holders {
+		if unreadies[i] && h.Err == nil {
+			unready = append(unready, h.Member)
+		}
+	}
 	holders = slices.DeleteFunc(holders, func(h KeyHolder) bool { return h.Member == "" })
 	slices.SortFunc(holders, func(a, b KeyHolder) int { return strings.Compare(a.Member, b.Member) })
-	return holders, !slices.Contains(readies, false)
+	return holders, unready
 }
 
 func (f *Fleet) askKeys(ctx context.Context, m Member, r keysRequest) (keysAnswer, error) {

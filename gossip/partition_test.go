@@ -153,7 +153,7 @@ func TestLeave(t *testing.T) {
 		s.grow(3)
 		leaver := s.all[3]
 		delete(s.all, 3)
-		if err := leaver.Leave(t.Context()); err != nil {
+		if err := leaver.Leave(s.t.Context()); err != nil {
 			t.Error(err)
 		}
 		left := func(f *gossip.Fleet) bool {

@@ -124,6 +124,7 @@ func (f *Fleet) meet(life seal.Life, n *memberlist.Node) *peer {
 	p := &peer{life: life, id: session.NodeIDOf(name), name: name, address: address}
 	f.peers[life.Node] = p
 	f.greet = true
+	signal(f.news)
 	return p
 }
 
@@ -231,10 +232,15 @@ func (f *Fleet) forget(p *peer) {
 
 // listen finds out from whom nothing is heard, and from whom something is again.
 func (f *Fleet) listen() {
-	changed := false
+	changed, now := false, time.Now()
+	frozen := now.Sub(f.listened) > silence/3 // we were: nobody else was silent
+	f.listened = now
 	for _, p := range f.peers {
-		if silent := time.Since(p.heard) > silence; p.alive && !p.left && silent != p.silent {
-			p.silent, p.since, changed = silent, time.Now(), true
+		if frozen {
+			p.heard = now
+		}
+		if silent := now.Sub(p.heard) > silence; p.alive && !p.left && silent != p.silent {
+			p.silent, p.since, changed = silent, now, true
 			f.log.Info("gossip: member "+p.name+": "+p.change(), "address", p.address)
 		}
 	}

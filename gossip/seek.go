@@ -180,7 +180,7 @@ func (f *Fleet) met(address netip.AddrPort, who seal.Life, err error) {
 		s.node = f.wire.endpoint.Boot().Node
 	case s.err != err.Error():
 		s.err = err.Error()
-		f.log.Info("gossip: "+address.String()+": join: "+s.err+"; trying on", "seed", s.seed)
+		f.log.Info("gossip: out of reach: "+s.err, "address", address, "seed", s.seed)
 	}
 }
 

@@ -139,13 +139,12 @@ func (n *Network) Dial(ctx context.Context, bind, to netip.AddrPort) (net.Conn, 
 	from := netip.AddrPortFrom(bind.Addr(), n.next)
 	delay := n.faultsOf(from.Addr(), to.Addr()).Delay
 	n.mu.Unlock()
-	for {
-		ok, changed := n.together(from.Addr(), to.Addr())
-		if ok {
+	for again := time.Second; ; again *= 2 { // as TCP does
+		if ok, _ := n.together(from.Addr(), to.Addr()); ok {
 			break
 		}
 		select {
-		case <-changed:
+		case <-time.After(again):
 		case <-ctx.Done():
 			return nil, fmt.Errorf("dial %s: %w", to, os.ErrDeadlineExceeded)
 		}
