@@ -110,6 +110,17 @@ func deletes(edits []config.Edit) bool {
 	return slices.ContainsFunc(edits, func(e config.Edit) bool { return e.Verb == "delete" && !e.Server.IsValid() })
 }
 
+// defaults are the timeouts of services that say nothing of theirs.
+func (cs changes) defaults() map[string]string {
+	all := config.DefaultTimeouts()
+	for _, c := range cs {
+		if c.Service == "" && c.unfit == nil {
+			maps.Copy(all, c.Set)
+		}
+	}
+	return all
+}
+
 // defaulted sets timeouts in the services that have the default ones.
 func defaulted(services []config.Service, set map[string]string) error {
 	if len(set) == 0 {

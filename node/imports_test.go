@@ -31,8 +31,9 @@ var allowed = map[string]string{
 	"node/metrics":     "",
 	"node": "bgp bgp/bfd gossip fullnat fullnat/link fullnat/nexthop fullnat/packet fullnat/service " +
 		"node/admin node/config node/health node/host node/metrics",
-	"cmd/fleetlb":  "node/admin",
-	"cmd/fleetlbd": "bgp node node/config",
+	"cmd/fleetlb":      "node/admin cmd/fleetlb/ipvs",
+	"cmd/fleetlb/ipvs": "node/admin",
+	"cmd/fleetlbd":     "bgp node node/config",
 
 	// For tests and the demonstration only: nothing above may import them.
 	"fullnat/link/linktest": "fullnat/link",

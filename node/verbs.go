@@ -33,6 +33,9 @@ func (b backend) Settings(ctx context.Context, name string) ([]admin.Setting, er
 		return nil, err
 	}
 	var all []admin.Setting
+	if name == "" {
+		all = append(all, admin.Setting{Set: v.changes.defaults()})
+	}
 	for i := range v.running.Services {
 		s := &v.running.Services[i]
 		if name != "" && s.Name != name {

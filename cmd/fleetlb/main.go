@@ -26,13 +26,16 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, called(os.Args[0], os.Args[1:]), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
 // run is the whole program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if code, ok := asIPVS(ctx, args, os.Stdin, stdout, stderr); ok {
+		return code
+	}
 	out := bufio.NewWriter(stdout)
 	a := &app{stdout: out, stderr: stderr}
 	root := a.root()

@@ -178,7 +178,8 @@ type Config struct {
 	TOML    string   `json:"toml"`    // with every default filled in
 }
 
-// Setting is a service, or one of its servers, as it is configured.
+// Setting is a service, or one of its servers, as it is configured. One without a
+// service is the timeouts of those that say nothing of theirs.
 type Setting struct {
 	Service string            `json:"service"`
 	Server  netip.AddrPort    `json:"server"` // "": the service itself

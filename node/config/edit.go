@@ -196,6 +196,22 @@ func (s *Service) Defaulted(set map[string]string) map[string]string {
 	return set
 }
 
+// DefaultTimeouts are those of a service that says nothing, as an edit would say
+// them.
+func DefaultTimeouts() map[string]string {
+	all := map[string]string{}
+	for _, protocol := range []string{"tcp", "udp"} {
+		s := defaultService(protocol)
+		words, _ := s.Words()
+		for key, word := range words {
+			if strings.HasPrefix(key, "timeouts.") {
+				all[key] = word
+			}
+		}
+	}
+	return all
+}
+
 // Meant ends a complaint about word with the one of the words that was probably
 // meant, or with nothing.
 func Meant(word string, words []string) string { return meant(word, words) }

@@ -37,7 +37,7 @@ func (d *Director) one(what string, e *admin.Edit) error {
 		return d.server(e)
 	case e.Service == "":
 		for i := range d.SettingList {
-			if !d.SettingList[i].Server.IsValid() {
+			if d.SettingList[i].Service == "" {
 				d.SettingList[i].Set = merged(d.SettingList[i].Set, e.Set)
 			}
 		}

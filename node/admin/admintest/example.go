@@ -47,6 +47,7 @@ func Example() *Director {
 				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 100, PacketsIn: 6, PacketsOut: 5, BytesIn: 600, BytesOut: 950},
 		},
 		SettingList: []admin.Setting{
+			{Set: map[string]string{"timeouts.established": "15m", "timeouts.fin_wait": "2m", "timeouts.udp": "5m"}},
 			{Service: "web", Set: map[string]string{"name": "web", "vip": "203.0.113.10:80", "protocol": "tcp", "mode": "fullnat", "scheduler": "wrr"}},
 			{Service: "web", Server: at("10.3.0.12:8080"), Set: map[string]string{"address": "10.3.0.12:8080", "weight": "10"}},
 			{Service: "web", Server: at("10.3.0.11:8080"), Set: map[string]string{"address": "10.3.0.11:8080", "weight": "10"}},
