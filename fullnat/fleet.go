@@ -26,7 +26,8 @@ type Peers interface {
 type Fleet struct {
 	Self    session.Owner
 	Members []Member            // the others, also dead ones whose sessions we may hold
-	Keeps   [session.Slots]bool // the slots whose replicas are ours to hold
+	Keeps   [session.Slots]bool // the slots whose replicas are ours to hold;
+	Partly  [session.Slots]bool // of them, those in which the replicas of some homes are not
 
 	// Fenced says that our sessions may not be the truth: the director has just
 	// started, or has just woken. Until a snapshot without it nothing is opened,
@@ -53,9 +54,12 @@ func (f *Fleet) same(o *Fleet) bool {
 	if f == nil || o == nil {
 		return f == o
 	}
-	return f.Self == o.Self && f.Keeps == o.Keeps && f.Fenced == o.Fenced && f.Leaving == o.Leaving &&
+	return f.Self == o.Self && f.Keeps == o.Keeps && f.Partly == o.Partly && f.Fenced == o.Fenced && f.Leaving == o.Leaving &&
 		slices.EqualFunc(f.Members, o.Members, Member.same)
 }
+
+// whole says whether every session of a slot is here, whoever is its home.
+func (f *Fleet) whole(slot uint8) bool { return f.Keeps[slot] && !f.Partly[slot] }
 
 // blocks lists the other directors' local addresses.
 func (f *Fleet) blocks() (all []netip.Prefix) {

@@ -164,7 +164,7 @@ func (w *Worker) hesitate(f *link.Frame, p *packet.Packet, now session.Tick) Ver
 	if fleet == nil {
 		return Forwarded
 	}
-	if p.Tuple.Protocol == packet.UDP && (w.fence.up || !fleet.Keeps[slotOf(&p.Tuple, client)]) {
+	if p.Tuple.Protocol == packet.UDP && (w.fence.up || !fleet.whole(slotOf(&p.Tuple, client))) {
 		if v := w.seek(f, p, &p.Tuple, now, DropNoSession); v == Parked || v == DropSoughtLimit {
 			return v
 		}

@@ -125,6 +125,14 @@ func TestAskDatagram(t *testing.T) {
 	r := newRig(t, 3, talkServices...)
 	r.converse([]leg{{"a keeper opens at once", 1, "udp " + k.client + " > " + k.vip + " ttl 64", "udp 10.9.2.1:5238 > " + k.server + " ttl 63", "forwarded"}})
 	r = newRig(t, 3, talkServices...)
+	f := r.fleet(1)
+	for slot := range f.Partly {
+		f.Partly[slot] = true
+	}
+	r.all[1].snapshot.Fleet = f
+	r.all[1].publish()
+	r.converse([]leg{{"one who keeps the slot for some homes does not", 1, "udp " + k.client + " > " + k.vip + " ttl 64", "udp 10.9.2.1:5238 > " + k.server + " ttl 63", "forwarded parked"}})
+	r = newRig(t, 3, talkServices...)
 	r.keep = keepFirst
 	r.publish()
 	r.begin(k)

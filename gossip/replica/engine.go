@@ -104,11 +104,18 @@ func New(self session.Owner, w Wire, s Sessions, o Options) *Engine {
 	return e
 }
 
-// Keeps says which slots this director keeps whole: a session of such a slot, of
-// whichever home, is in its own table.
+// Keeps says in which slots this director keeps sessions of others.
 func (e *Engine) Keeps() [session.Slots]bool {
-	s := e.roster.Load().keepsWhole()
-	return s.array()
+	some, _ := e.roster.Load().holds()
+	return some.array()
+}
+
+// Partly says in which of those it keeps the sessions of some homes only: being
+// the one who takes the place of a home among its own keepers, and nobody else's.
+func (e *Engine) Partly() [session.Slots]bool {
+	some, all := e.roster.Load().holds()
+	some.subtract(&all)
+	return some.array()
 }
 
 // Keepers returns who keeps this director's own sessions of a slot.

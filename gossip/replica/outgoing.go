@@ -394,3 +394,11 @@ func earlier(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

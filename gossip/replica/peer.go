@@ -3,6 +3,7 @@ package replica
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"fleetlb/fullnat/packet"
 	"fleetlb/session"
@@ -86,7 +87,7 @@ func (e *Engine) seat(self session.Owner, members []Member, anew bool) {
 				e.part(p)
 			}
 		}
-		e.moved(old, r)
+		e.moved(old, r, time.Now())
 	}
 	e.wake()
 }

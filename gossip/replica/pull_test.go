@@ -83,6 +83,7 @@ func TestSync(t *testing.T) {
 		if s := again.Stats(); s.Pulled > last.Records+20000 {
 			t.Errorf("pulled %d", s.Pulled)
 		}
+		time.Sleep(time.Second)
 		if s := again.Stats(); s.Slots != s.SlotsOf {
 			t.Errorf("%d of %d slots whole", s.Slots, s.SlotsOf)
 		}

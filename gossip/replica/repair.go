@@ -26,6 +26,9 @@ const (
 	// repairPause is the least time between two pulls from the same peer: each
 	// may make it go through all its sessions.
 	repairPause = 500 * time.Millisecond
+	// settling is how long after a change of members nothing is pulled: there may
+	// be more of them, and the workers may not have heard.
+	settling = 100 * time.Millisecond
 	// doubtful is how long a slot that differed once waits for its next mark. A
 	// change that comes from elsewhere may have overtaken the first.
 	doubtful = 2 * time.Second
@@ -62,6 +65,7 @@ func (e *Engine) fallBehind(p *peer, slots *slotSet) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p.wants.own.unite(slots)
+	p.wants.next = later(p.wants.next, time.Now().Add(settling))
 	e.wake()
 }
 
@@ -147,18 +151,22 @@ func (e *Engine) repaired(p *peer, own, orphans slotSet, err error) {
 }
 
 // moved is for a new roster: what somebody newly keeps must get there. Of a live
-// home it is the home that knows to whom it has told what, so it tells its new
-// keepers that they are behind. The sessions of homes that are gone come from
-// those who kept them before.
-func (e *Engine) moved(old, r *roster) {
+// home, the keeper asks for it, and the home tells its keeper that it is behind:
+// one of the two hears of the change later, and until then the other does not do
+// its part. The sessions of homes that are gone come from those who kept them.
+func (e *Engine) moved(old, r *roster, now time.Time) {
 	for _, p := range r.peers {
-		added := r.keptBy(p.owner.ID)
+		w := &p.wants
+		newly, added := r.kept(p.owner.ID), r.keptBy(p.owner.ID)
 		if before := old.seats[p.owner.ID]; before != nil && before.peer == p {
-			had := old.keptBy(p.owner.ID)
+			kept, had := old.kept(p.owner.ID), old.keptBy(p.owner.ID)
+			newly.subtract(&kept)
 			added.subtract(&had)
 		} else {
-			p.wants.orphans = r.kept(0) // its own view of them, from wherever it comes
+			w.orphans = r.kept(0) // its own view of them, from wherever it comes
 		}
+		w.own.unite(&newly)
+		w.next = later(w.next, now.Add(settling))
 		p.outgoing.behind.unite(&added)
 	}
 	e.adopt(old, r, 0)

@@ -128,17 +128,17 @@ func (r *roster) kept(home session.NodeID) (s slotSet) {
 	return s
 }
 
-// keepsWhole returns the slots in which this director keeps everything that is
-// not its own.
-func (r *roster) keepsWhole() slotSet {
-	s := r.kept(0)
+// holds returns the slots in which this director keeps the sessions of anybody,
+// and those in which it keeps everybody's.
+func (r *roster) holds() (some, all slotSet) {
+	some = r.kept(0)
+	all = some
 	for _, p := range r.peers {
 		t := r.kept(p.owner.ID)
-		for i := range s {
-			s[i] &= t[i]
-		}
+		some.unite(&t)
+		all.intersect(&t)
 	}
-	return s
+	return some, all
 }
 
 func (r *roster) live(id session.NodeID) bool {

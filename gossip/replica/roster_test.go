@@ -65,7 +65,7 @@ func TestKeepers(t *testing.T) {
 			if !cmp.Equal(keepersOf(r, ids[0]), keepersOf(first, ids[0])) || !cmp.Equal(keepersOf(r, gone), keepersOf(first, gone)) {
 				t.Fatalf("two of %d directors do not agree", n)
 			}
-			whole := r.keepsWhole()
+			_, whole := r.holds()
 			if n <= 3 && whole.len() != session.Slots {
 				t.Errorf("of %d directors, one keeps %d slots whole; want all", n, whole.len())
 			}

@@ -45,8 +45,8 @@ type Stats struct {
 
 	AtRisk  int // records that no keeper has acknowledged yet
 	Lag     Lag
-	Slots   int // that are kept whole
-	SlotsOf int // that shall be
+	Slots   int // that are kept, with nothing left to be pulled
+	SlotsOf int // that are kept
 	Peers   []PeerStats
 }
 
@@ -64,7 +64,7 @@ type PeerStats struct {
 func (e *Engine) Stats() Stats {
 	c := &e.counts
 	r := e.roster.Load()
-	whole := r.keepsWhole()
+	whole, _ := r.holds()
 	s := Stats{
 		Told: c.told.Load(), Queued: c.queued.Load(), Applied: c.applied.Load(), Datagrams: c.datagrams.Load(),
 		Bytes: c.bytes.Load(), Unsent: c.unsent.Load(), Resent: c.resent.Load(), Duplicates: c.duplicates.Load(),

@@ -122,7 +122,7 @@ func (s *syncing) report() {
 	if s.tell == nil {
 		return
 	}
-	kept := s.e.roster.Load().keepsWhole()
+	kept, _ := s.e.roster.Load().holds()
 	p := Progress{SlotsOf: kept.len(), MembersOf: len(s.parts), Members: len(s.done)}
 	for _, part := range s.parts {
 		p.Records += part.records
