@@ -19,6 +19,6 @@ func bounces(p *packet.Packet, path *session.Path, hop *nexthop.Hop) bool {
 
 // offLink says whether a server cannot be had by direct routing: a router on the
 // way would send what is for the VIP back here.
-func offLink(path *session.Path, hop *nexthop.Hop) bool {
-	return path.Mode == session.DR && hop != nil && hop.Gateway != path.Server && hop.Gateway != (packet.Addr{})
+func offLink(path *session.Path, hops *nexthop.Table) bool {
+	return path.Mode == session.DR && hops.Behind(path.Server) != (packet.Addr{})
 }

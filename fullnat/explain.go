@@ -34,17 +34,19 @@ type Explanation struct {
 func (p *Plane) Explain(ctx context.Context, t packet.Tuple) (*Explanation, error) {
 	snap := p.current.Load()
 	e := Explanation{Direction: "none", Slot: -1, Worker: -1}
-	if !snap.owns(t.Dst) {
+	from := snap.side(&t)
+	if from == stranger {
 		e.Verdict = NotOurs
 		e.say("%s is neither a VIP nor one of this director's local addresses", t.Dst)
 		return &e, nil
 	}
-	from := snap.side(&t)
 	slot := slotOf(&t, from)
 	w := p.workers[ownerOf(slot, len(p.workers))]
 	e.Slot, e.Worker = int(slot), w.id
 	if from == server {
 		e.say("%s is a local address: its port %d is of slot %d, which worker %d owns", t.Dst, t.DstPort, e.Slot, e.Worker)
+	} else if from == gated {
+		e.say("%s is a server of mode nat, whose answers come by here: the client's address and port are of slot %d, which worker %d owns", ends(t.Src, t.SrcPort), e.Slot, e.Worker)
 	} else {
 		e.say("%s is a VIP: the client's address and port are of slot %d, which worker %d owns", t.Dst, e.Slot, e.Worker)
 	}
@@ -71,6 +73,10 @@ func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 	switch {
 	case svc == nil && w.snap.side(t) == server:
 		e.drop(DropNoSession)
+		return &e
+	case svc == nil && w.snap.side(t) == gated:
+		e.Verdict = NotOurs
+		e.say("what the server sends of its own is left to the kernel")
 		return &e
 	case svc == nil:
 		e.drop(w.unserved(t))
@@ -106,12 +112,24 @@ func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.
 	case !path.Live:
 		e.say("its server is no longer configured; the session stays until it ends")
 	}
-	if dir == session.Inbound {
-		e.say("sent on as %s → %s", info.Local, info.Server)
-	} else {
-		e.say("sent on as %s → %s", info.VIP, info.Client)
+	e.say("%s", w.expressed(path, &info, dir))
+	hop := w.hop(s, path, dir)
+	if hop == nil {
+		e.drop(unreachable(path, dir))
+		return
 	}
-	w.explainHop(e, w.hop(s, path, dir))
+	if path.Mode == session.NAT && w.snap.Hops.OnLink(w.serverPort(path), s.Client) {
+		e.say("client and server are on one link: the server answers past this director, unless its routes say otherwise")
+	}
+	w.explainHop(e, hop)
+}
+
+// serverPort is the port that a path's server is behind.
+func (w *Worker) serverPort(path *session.Path) uint8 {
+	if hop := w.snap.Hops.Hop(nexthop.ID(path.Hop)); hop != nil {
+		return hop.Port
+	}
+	return 0
 }
 
 // explainChoice lists what the scheduler has to choose from. Asking it would

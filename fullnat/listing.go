@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/service"
 	"fleetlb/session"
 )
 
@@ -16,7 +17,9 @@ type SessionInfo struct {
 	State                 string
 	Service               string // "" when the snapshot has none for it any more
 	Client, VIP           netip.AddrPort
-	Local, Server         netip.AddrPort
+	Mode                  string
+	Local                 netip.AddrPort // invalid in modes without one
+	Server                netip.AddrPort
 	Slot, Worker          int
 	Role                  session.Role
 	Home                  session.NodeID // zero: this director alone
@@ -72,12 +75,15 @@ func (w *Worker) info(s *session.Session, now session.Tick) SessionInfo {
 	info := SessionInfo{
 		Protocol: path.Protocol, State: s.State.String(),
 		Client: ends(s.Client, s.ClientPort), VIP: ends(path.VIP, s.VIPPort),
-		Local: ends(w.sessions.Local(s), s.LocalPort), Server: ends(path.Server, s.ServerPort(path)),
+		Mode: service.Mode(path.Mode).String(), Server: ends(path.Server, s.ServerPort(path)),
 		Slot: int(session.Slot(path.Protocol, s.Client, s.ClientPort)),
 		Role: s.Role(), Home: w.sessions.HomeOf(s).ID,
 		Worker: w.id, Expires: time.Duration(max(int32(w.sessions.Expires(s)-now), 0)) * tickLength,
 		PacketsIn: c[session.Inbound].Packets, BytesIn: c[session.Inbound].Bytes,
 		PacketsOut: c[session.Outbound].Packets, BytesOut: c[session.Outbound].Bytes,
+	}
+	if s.LocalPort != 0 {
+		info.Local = ends(w.sessions.Local(s), s.LocalPort)
 	}
 	if svc := w.snap.Services.Find(path.Protocol, path.VIP, s.VIPPort); svc != nil {
 		info.Service = svc.Name

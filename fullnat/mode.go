@@ -1,9 +1,12 @@
 package fullnat
 
 import (
+	"fmt"
+
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/service"
 	"fleetlb/session"
 )
 
@@ -38,6 +41,22 @@ func (w *Worker) expressError(f *link.Frame, p *packet.Packet, s *session.Sessio
 		return w.tun(f, p, s, path, hop, now)
 	}
 	return w.leave(f, p, destination(s, path, dir), hop, now)
+}
+
+// expressed says what express does, in an operator's words.
+func (w *Worker) expressed(path *session.Path, s *SessionInfo, dir session.Direction) string {
+	switch {
+	case dir == session.Outbound:
+		return fmt.Sprintf("sent on as %s → %s", s.VIP, s.Client)
+	case path.Mode == session.NAT:
+		return fmt.Sprintf("sent on as %s → %s", s.Client, s.Server)
+	case path.Mode == session.DR:
+		return fmt.Sprintf("sent on as it is, to the station of %s", s.Server.Addr())
+	case path.Mode == session.TUN && path.Tunnel != nil:
+		t := service.Tunnel{Port: path.Tunnel.Port, Variant: path.Tunnel.Variant}
+		return fmt.Sprintf("sent on as it is inside %s → %s, %v", path.Tunnel.Src, path.Tunnel.Dst, t)
+	}
+	return fmt.Sprintf("sent on as %s → %s", s.Local, s.Server)
 }
 
 // destination is whose next hop a packet of s takes.

@@ -217,7 +217,7 @@ func (w *Worker) routePath(path *session.Path) {
 	hop := w.snap.Hops.Hop(id)
 	path.Flags &^= pathOffLink
 	switch {
-	case offLink(path, hop):
+	case offLink(path, w.snap.Hops):
 		path.Flags |= pathOffLink
 		id = nexthop.None
 	case path.Tunnel != nil && hop != nil:

@@ -49,6 +49,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 	}
 	for i := range v.plan.services {
 		all = append(all, b.served(&v.plan.services[i]))
+		all = append(all, waysTo(v.table.Services[i], b.hops.Table(), c)...)
 	}
 	return append(append(all, v.speech()...), b.silences()...), nil
 }

@@ -75,11 +75,15 @@ func (b backend) Servers(ctx context.Context, name string) ([]admin.Server, erro
 		}
 		for _, server := range serversOf(t) {
 			a := netip.AddrPortFrom(server.Addr.Netip(), server.Port)
-			all = append(all, admin.Server{
-				Service: t.Name, Address: a, Weight: server.Weight,
+			row := admin.Server{
+				Service: t.Name, Address: a, Mode: server.Mode.String(), Weight: server.Weight,
 				State:  stateOf(server, verdicts[targetKey(p.config, a)]),
 				Active: server.Load.Active(), Inactive: server.Load.Inactive(),
-			})
+			}
+			if server.Mode == service.TUN {
+				row.Tunnel = server.Tunnel.String()
+			}
+			all = append(all, row)
 		}
 	}
 	return all, nil

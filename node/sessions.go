@@ -38,7 +38,7 @@ func (b backend) Sessions(ctx context.Context, f admin.SessionFilter) iter.Seq2[
 func sessionRow(node string, s *fullnat.SessionInfo) admin.Session {
 	return admin.Session{
 		Protocol: protocolName(s.Protocol), State: s.State,
-		Client: s.Client, VIP: s.VIP, Local: s.Local, Server: s.Server,
+		Client: s.Client, VIP: s.VIP, Mode: s.Mode, Local: s.Local, Server: s.Server,
 		Home: node, Role: "home", ExpiresS: seconds(s.Expires),
 		PacketsIn: s.PacketsIn, PacketsOut: s.PacketsOut, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 	}

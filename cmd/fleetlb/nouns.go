@@ -111,8 +111,8 @@ checks have against a server.`,
 				reasons[h.Service+" "+h.Address.String()] = h.Reason
 			}
 		}
-		return viewOf(list, "SERVICE ADDRESS WEIGHT STATE ACTIVE INACTIVE REASON", func(s admin.Server) []string {
-			return []string{s.Service, place(s.Address), number(s.Weight), s.State,
+		return viewOf(list, "SERVICE ADDRESS MODE WEIGHT STATE ACTIVE INACTIVE REASON", func(s admin.Server) []string {
+			return []string{s.Service, place(s.Address), s.Mode, number(s.Weight), s.State,
 				number(s.Active), number(s.Inactive), reasons[s.Service+" "+s.Address.String()]}
 		}), nil
 	})

@@ -96,6 +96,15 @@ const MaxHops = maxHops
 // Hops lists the hops by ID; the first stands for None. It is the table's.
 func (t *Table) Hops() []Hop { return t.hops }
 
+// Behind returns the router on the way to dst, or the zero Addr where there is
+// none, or none is known.
+func (t *Table) Behind(dst packet.Addr) packet.Addr {
+	if hop := t.Hop(t.Lookup(dst)); hop != nil && hop.Gateway != dst {
+		return hop.Gateway
+	}
+	return packet.Addr{}
+}
+
 // Generation changes whenever Lookup may answer otherwise than it did, and not
 // when a hop only becomes reachable or changes its MAC address.
 func (t *Table) Generation() uint32 { return t.generation }

@@ -140,8 +140,8 @@ func TestNouns(t *testing.T) {
 // The keys are a contract, in this order.
 func TestKeys(t *testing.T) {
 	tests := map[string]string{
-		"servers":       "service address weight state active inactive",
-		"sessions":      "protocol state client vip local server home role expires_s packets_in packets_out bytes_in bytes_out",
+		"servers":       "service address weight state active inactive mode tunnel",
+		"sessions":      "protocol state client vip local server home role expires_s packets_in packets_out bytes_in bytes_out mode",
 		"nodes":         "name address state epoch sessions slots sync_lag_ms config_digest",
 		"bgp/neighbors": "address asn state uptime_s announced bfd",
 		"bgp/routes":    "prefix for prepend med communities neighbors",

@@ -70,6 +70,8 @@ type Server struct {
 	State    string         `json:"state"` // up | down | draining | sorry (stands in when no server is up)
 	Active   int            `json:"active"`
 	Inactive int            `json:"inactive"`
+	Mode     string         `json:"mode"`   // fullnat | nat | dr | tun
+	Tunnel   string         `json:"tunnel"` // of mode tun: ipip, or the variant and port of GUE
 }
 
 // Health is what the checks of one server say.
@@ -100,6 +102,7 @@ type Session struct {
 	PacketsOut uint64         `json:"packets_out"`
 	BytesIn    uint64         `json:"bytes_in"`
 	BytesOut   uint64         `json:"bytes_out"`
+	Mode       string         `json:"mode"` // fullnat | nat | dr | tun
 }
 
 // SessionFilter picks sessions; its zero value picks all.

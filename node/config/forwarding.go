@@ -56,7 +56,7 @@ func (s *Service) forwardings() (all []Forwarding) {
 	return all
 }
 
-// forwards says whether any server is reached by a mode.
-func (s *Service) forwards(mode string) bool {
+// Forwards says whether any server is reached by a mode.
+func (s *Service) Forwards(mode string) bool {
 	return slices.ContainsFunc(s.forwardings(), func(f Forwarding) bool { return f.Mode == mode })
 }

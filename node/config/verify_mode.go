@@ -9,10 +9,10 @@ func (l *loader) verifyMode(s scope, p *place, v *Service) {
 	if p.refused("mode") {
 		return
 	}
-	if v.forwards("fullnat") && p.good("vip") {
+	if v.Forwards("fullnat") && p.good("vip") {
 		l.verifyLocals(s, p.near("mode"), v)
 	}
-	if v.MSS != 0 && p.good("mss") && v.forwards("dr") {
+	if v.MSS != 0 && p.good("mss") && v.Forwards("dr") {
 		l.complain(s, p.at("mss"), "mss %d cannot be had in mode \"dr\", which leaves packets as they are; lower it on the servers: ip route … advmss %d", v.MSS, v.MSS)
 	}
 	all := v.forwardings()

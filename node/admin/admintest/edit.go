@@ -109,7 +109,7 @@ func (d *Director) server(e *admin.Edit) error {
 		return nil
 	case e.Verb == "add":
 		i = len(d.ServerList)
-		d.ServerList = append(d.ServerList, admin.Server{Service: e.Service, Address: e.Server, Weight: 1, State: "down"})
+		d.ServerList = append(d.ServerList, admin.Server{Service: e.Service, Mode: "fullnat", Address: e.Server, Weight: 1, State: "down"})
 		j := slices.IndexFunc(d.ServiceList, func(s admin.Service) bool { return s.Name == e.Service })
 		d.ServiceList[j].Servers++
 	}

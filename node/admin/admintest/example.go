@@ -27,9 +27,9 @@ func Example() *Director {
 				Servers: 1, ServersUp: 1, Announced: true, Active: 1, Connections: 45, PacketsIn: 1000, PacketsOut: 1000, BytesIn: 56789, BytesOut: 43210},
 		},
 		ServerList: []admin.Server{
-			{Service: "web", Address: at("10.3.0.12:8080"), Weight: 10, State: "down"},
-			{Service: "web", Address: at("10.3.0.11:8080"), Weight: 10, State: "up", Active: 2, Inactive: 1},
-			{Service: "dns", Address: at("[2001:db8:3::11]:53"), Weight: 1, State: "up", Active: 1},
+			{Service: "web", Address: at("10.3.0.12:8080"), Mode: "fullnat", Weight: 10, State: "down"},
+			{Service: "web", Address: at("10.3.0.11:8080"), Mode: "fullnat", Weight: 10, State: "up", Active: 2, Inactive: 1},
+			{Service: "dns", Address: at("[2001:db8:3::11]:53"), Mode: "fullnat", Weight: 1, State: "up", Active: 1},
 		},
 		HealthList: []admin.Health{
 			{Service: "web", Address: at("10.3.0.12:8080"), Check: "http", State: "down", SinceS: 95, Checks: 1500, Failures: 48, DurationUS: 212, Reason: "connect: connection refused"},
@@ -37,13 +37,13 @@ func Example() *Director {
 			{Service: "dns", Address: at("[2001:db8:3::11]:53"), Check: "dns", State: "up", SinceS: 7400, Checks: 3700, DurationUS: 640},
 		},
 		SessionList: []admin.Session{
-			{Protocol: "udp", State: "udp", Client: at("[2001:db8:f::7]:5353"), VIP: at("[2001:db8::10]:53"), Local: at("[2001:db8:2:1::1]:2048"),
+			{Protocol: "udp", State: "udp", Client: at("[2001:db8:f::7]:5353"), VIP: at("[2001:db8::10]:53"), Mode: "fullnat", Local: at("[2001:db8:2:1::1]:2048"),
 				Server: at("[2001:db8:3::11]:53"), Home: "lb1", Role: "home", ExpiresS: 290, PacketsIn: 2, PacketsOut: 2, BytesIn: 120, BytesOut: 240},
-			{Protocol: "tcp", State: "established", Client: at("198.51.100.9:40000"), VIP: at("203.0.113.10:80"), Local: at("10.2.1.1:5121"),
+			{Protocol: "tcp", State: "established", Client: at("198.51.100.9:40000"), VIP: at("203.0.113.10:80"), Mode: "fullnat", Local: at("10.2.1.1:5121"),
 				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 890, PacketsIn: 1500, PacketsOut: 3000, BytesIn: 90000, BytesOut: 4500000},
-			{Protocol: "tcp", State: "established", Client: at("198.51.100.7:4711"), VIP: at("203.0.113.10:80"), Local: at("10.2.1.1:5120"),
+			{Protocol: "tcp", State: "established", Client: at("198.51.100.7:4711"), VIP: at("203.0.113.10:80"), Mode: "fullnat", Local: at("10.2.1.1:5120"),
 				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 899, PacketsIn: 12, PacketsOut: 10, BytesIn: 1234, BytesOut: 99999},
-			{Protocol: "tcp", State: "fin_wait", Client: at("198.51.100.7:4710"), VIP: at("203.0.113.10:80"), Local: at("10.2.1.2:6000"),
+			{Protocol: "tcp", State: "fin_wait", Client: at("198.51.100.7:4710"), VIP: at("203.0.113.10:80"), Mode: "fullnat", Local: at("10.2.1.2:6000"),
 				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 100, PacketsIn: 6, PacketsOut: 5, BytesIn: 600, BytesOut: 950},
 		},
 		SettingList: []admin.Setting{
