@@ -164,7 +164,7 @@ func TestListings(t *testing.T) {
 			want := SessionInfo{
 				Protocol: packet.TCP, State: "established", Service: "service0",
 				Client: netip.MustParseAddrPort("198.51.100.7:4711"), VIP: netip.MustParseAddrPort("203.0.113.80:443"),
-				Local: netip.MustParseAddrPort("10.9.0.1:5235"), Server: netip.MustParseAddrPort("10.0.0.11:8443"),
+				Mode: "fullnat", Local: netip.MustParseAddrPort("10.9.0.1:5235"), Server: netip.MustParseAddrPort("10.0.0.11:8443"),
 				Slot: 115, Worker: 0, Expires: 15 * time.Minute,
 				PacketsIn: 2, BytesIn: 80, PacketsOut: 1, BytesOut: 40,
 			}
