@@ -102,6 +102,7 @@ func (w *Worker) account(s *session.Session, path *session.Path, p *packet.Packe
 	}
 	if s.State != before {
 		w.publishLoad(s.Path)
+		w.assure(s, now)
 	}
 	if s.News() {
 		w.tell(s, now)

@@ -31,18 +31,21 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 		return v
 	}
 
-	chosen := w.pick(svc, &p.Tuple)
+	chosen, template := w.choose(svc, &p.Tuple, now)
 	if chosen == nil {
 		return w.refuse(f, p, none(svc))
 	}
 	path := w.paths.of(chosen)
 	if hairpin(p.Tuple.Src, w.sessions.Path(path)) {
+		w.forgo(template, now)
 		return w.refuse(f, p, DropHairpin)
 	}
 	s, outcome := w.admit(&p.Tuple, path, now)
 	if s == nil {
+		w.forgo(template, now)
 		return w.refuse(f, p, refusals[outcome])
 	}
+	w.sessions.Attach(s, uint32(template))
 	v := w.carry(f, p, s, session.Inbound, now)
 	if !v.carried() { // it opened nothing
 		w.close(s)

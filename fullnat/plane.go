@@ -13,6 +13,7 @@ import (
 	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/offload"
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/persist"
 	"fleetlb/fullnat/service"
 	"fleetlb/session"
 )
@@ -41,12 +42,13 @@ type Options struct {
 // A Plane is the dataplane of one director: its workers, and the pointer
 // through which the control plane speaks to them.
 type Plane struct {
-	ports    Ports
-	workers  []*Worker
-	current  atomic.Pointer[Snapshot]
-	log      *slog.Logger
-	start    time.Time
-	reported sync.Once
+	ports     Ports
+	workers   []*Worker
+	templates *persist.Store
+	current   atomic.Pointer[Snapshot]
+	log       *slog.Logger
+	start     time.Time
+	reported  sync.Once
 
 	delivery delivery
 
@@ -80,6 +82,7 @@ func New(ports Ports, o Options) *Plane {
 	}
 	p.current.Store(&Snapshot{Services: new(service.Table), Hops: new(nexthop.Table)})
 
+	p.templates = persist.New(o.Sessions)
 	queues := ports.Queues()
 	p.workers = make([]*Worker, len(queues))
 	for i, q := range queues {
@@ -90,7 +93,8 @@ func New(ports Ports, o Options) *Plane {
 
 func (p *Plane) newWorker(id int, q link.Queue, workers int, o *Options) *Worker {
 	share := shareOf(o.Sessions, workers)
-	w := &Worker{
+	var w *Worker
+	w = &Worker{
 		id: id, workers: workers, queue: q, peers: p.workers,
 		current: &p.current, clock: p.tick, want: o.Want, report: p.report,
 		asks:   make(chan func(), 16),
@@ -99,9 +103,11 @@ func (p *Plane) newWorker(id int, q link.Queue, workers int, o *Options) *Worker
 		lookups: make(chan *lookup, maxLookups),
 		sessions: session.NewTable(session.Config{
 			Sessions: share, Replicas: shareOf(o.Replicas, workers), Slots: slotsOf(id, workers),
+			Detach: func(what uint32) { w.forgo(persist.Ref(what), w.ticked) },
 		}),
-		seeking: seeking{seed: maphash.MakeSeed()},
-		paths:   paths{timeouts: map[session.Timeouts]uint16{}},
+		templates: p.templates,
+		seeking:   seeking{seed: maphash.MakeSeed()},
+		paths:     paths{timeouts: map[session.Timeouts]uint16{}},
 	}
 	w.sessions.SetCarrier(carrier{w})
 	w.lift = lifter{
@@ -155,6 +161,7 @@ func (p *Plane) Run(ctx context.Context) {
 	for _, w := range p.workers {
 		all.Go(func() { w.run(ctx) })
 	}
+	all.Go(func() { p.age(ctx) })
 	all.Wait()
 }
 
@@ -162,9 +169,13 @@ func (p *Plane) Run(ctx context.Context) {
 // to them. The snapshot must not be changed any more.
 func (p *Plane) Publish(s *Snapshot) error {
 	p.hoist.Lock()
-	own := s.prepared()
-	p.keepGates(own, p.current.Load())
+	own, old := s.prepared(), p.current.Load()
+	p.keepGates(own, old)
+	p.remember(own.Services)
 	p.publish(own)
+	if own.Services != old.Services {
+		p.forget(own.Services)
+	}
 	p.hoist.Unlock()
 	return p.ports.Steer(own.ours())
 }

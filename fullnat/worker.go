@@ -8,6 +8,7 @@ import (
 
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/persist"
 	"fleetlb/fullnat/schedule"
 	"fleetlb/session"
 )
@@ -41,6 +42,8 @@ type Worker struct {
 	sessions *session.Table
 	paths    paths
 
+	templates *persist.Store // all workers'
+
 	batch    batch    // in hand
 	outgoing outgoing // leaves at the end of the turn
 	verdicts [numVerdicts]uint64
@@ -60,6 +63,7 @@ type Worker struct {
 	piece   packet.Packet         // of one that goes through a tunnel in pieces
 	outerID uint16                // of the last outer packet
 	key     schedule.Key          // of the connection being opened
+	network persist.Key           // and of its client's
 	expired [64]*session.Session
 	touched [64]*session.Session
 	rejects int // answers to what cannot be served still allowed in this tick

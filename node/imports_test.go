@@ -11,11 +11,12 @@ import (
 // way: the data path knows nothing of the control plane, and only package node
 // knows everyone. A package that is not listed may import none.
 var allowed = map[string]string{
-	"fullnat":          "fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/schedule fullnat/service session",
+	"fullnat":          "fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/persist fullnat/schedule fullnat/service session",
 	"fullnat/link":     "",
 	"fullnat/nexthop":  "fullnat/packet",
 	"fullnat/offload":  "fullnat/packet session",
 	"fullnat/packet":   "",
+	"fullnat/persist":  "fullnat/packet session",
 	"fullnat/schedule": "",
 	"fullnat/service":  "fullnat/packet fullnat/schedule",
 	"session":          "fullnat/packet",

@@ -61,6 +61,7 @@ type cold struct {
 	born       uint32 // the upper part of its Born,
 	bornLow    uint16 // and the lower
 	home       uint16 // whose it is, if another director's
+	attached   uint32 // see Attach
 }
 
 // sessionFlags are pairs, one flag for each Direction.

@@ -12,6 +12,8 @@ type Config struct {
 	Sessions int    // how many it can open
 	Replicas int    // how many of other directors it can hold beside them
 	Slots    [2]int // which slots it owns: [lo, hi)
+
+	Detach func(what uint32) // gets what was attached to a session that closes
 }
 
 // A Table holds the sessions of one worker and is used by it alone. All memory
@@ -49,6 +51,7 @@ type Table struct {
 	timeouts []Timeouts
 	wheel    wheel
 	ports    ports
+	detach   func(what uint32)
 }
 
 // NewTable makes an empty table.
@@ -70,6 +73,7 @@ func NewTable(c Config) *Table {
 		pathIDs:  make(map[PathKey]PathID),
 		timeouts: []Timeouts{DefaultTimeouts},
 		ports:    newPorts(c.Slots),
+		detach:   c.Detach,
 	}
 	return t
 }
@@ -228,11 +232,21 @@ func (t *Table) Close(s *Session) {
 	if !p.Live {
 		t.unbind(s.Path, p)
 	}
+	if what := t.cold[number].attached; what != 0 {
+		t.detach(what)
+	}
 	*s = Session{}
 	t.cold[number].next = t.freed
 	t.freed = number
 	t.count--
 }
+
+// Attach notes that something elsewhere is to be told when s closes; 0 is nothing.
+// What was attached before is for the caller to tell.
+func (t *Table) Attach(s *Session, what uint32) { t.cold[t.number(s)].attached = what }
+
+// Attached returns what is attached to s.
+func (t *Table) Attached(s *Session) uint32 { return t.cold[t.number(s)].attached }
 
 // number returns the number of a session: its place in the slab.
 func (t *Table) number(s *Session) uint32 {

@@ -2,11 +2,14 @@ package service
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/schedule"
@@ -44,6 +47,12 @@ func (s *Spec) first() identity { return identity{unmap(s.VIP), s.Last, s.Protoc
 
 func (s *Service) first() identity {
 	return identity{netip.AddrPortFrom(s.VIP.Netip(), s.Port), s.Last, s.Protocol}
+}
+
+func memory(i identity) uint64 {
+	b, _ := i.VIP.MarshalBinary() // cannot fail
+	b = binary.BigEndian.AppendUint16(b, i.Last)
+	return xxhash.Sum64(append(b, i.Protocol))
 }
 
 func identities(t *Table) map[identity]*Service {
@@ -118,6 +127,7 @@ func build(spec *Spec, old *Service) (*Service, error) {
 		Timeouts: spec.Timeouts.withDefaults(),
 		Options:  spec.Options,
 	}
+	s.Memory = memory(s.first())
 	s.DeadServer = cmp.Or(s.DeadServer, Reset)
 	s.RemovedServer = cmp.Or(s.RemovedServer, Keep)
 	for _, v := range spec.Servers {

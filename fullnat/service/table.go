@@ -41,7 +41,21 @@ type Service struct {
 	Timeouts Timeouts // none is zero
 	Options
 
+	// Memory is the name under which persistence remembers clients: the same on
+	// all directors, at all listeners and after a rebuild.
+	Memory uint64
+
 	made recipe
+}
+
+// Server returns the server of an address and port, or nil.
+func (s *Service) Server(a packet.Addr, port uint16) *Server {
+	for _, v := range s.Servers {
+		if v.Port == port && v.Addr == a {
+			return v
+		}
+	}
+	return nil
 }
 
 // A Server is one real server of one service.
@@ -66,6 +80,12 @@ func (s *Server) Eligible() bool { return s.State == Up && s.Weight > 0 }
 
 // Full says whether the server has as many sessions as it may.
 func (s *Server) Full() bool { return s.Upper > 0 && s.Load.Full(s.Upper, s.Lower) }
+
+// Keeps says whether persistence goes on leading clients to the server: one that is
+// of weight 0 keeps those it has, as in IPVS, unless the service wants otherwise.
+func (s *Server) Keeps() bool {
+	return s.State == Up && (s.Weight > 0 || !s.Service.Persistence.LeaveQuiescent)
+}
 
 // A State is what a server may be used for.
 type State uint8

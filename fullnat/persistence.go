@@ -1,0 +1,119 @@
+package fullnat
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/persist"
+	"fleetlb/fullnat/service"
+	"fleetlb/session"
+)
+
+// choose returns the server of a new connection: where there is persistence the
+// one that the client's network has, as long as that takes it, and else the
+// scheduler's. The template that remembers it is the caller's to attach to the
+// session or to release.
+//
+// As in IPVS a server keeps its clients while it is at its upper threshold: what
+// they did there is worth more than an even load.
+func (w *Worker) choose(svc *service.Service, t *packet.Tuple, now session.Tick) (*service.Server, persist.Ref) {
+	p := &svc.Persistence
+	if p.Timeout == 0 {
+		return w.pick(svc, t), 0
+	}
+	bits := p.Prefix6
+	if t.Src.Is4() {
+		bits = p.Prefix4
+	}
+	w.network = persist.KeyOf(svc.Memory, t.Src, bits)
+	timeout := ticks(p.Timeout)
+	had, ref := w.templates.Take(&w.network, timeout, now)
+	if s := svc.Server(had.Addr, had.Port); ref != 0 && s != nil && s.Keeps() {
+		return s, ref
+	}
+	s := w.pick(svc, t)
+	if s == nil || s == svc.Sorry { // who stands in is not to be remembered
+		w.forgo(ref, now)
+		return s, 0
+	}
+	to := persist.Server{Addr: s.Addr, Port: s.Port}
+	got := to
+	if ref != 0 {
+		got = w.templates.Move(ref, had, to, now)
+	} else {
+		// A datagram may be all that its client ever sends.
+		got, ref = w.templates.Give(&w.network, to, svc.Protocol == packet.UDP, timeout, now)
+	}
+	if got != to { // another worker was faster
+		if o := svc.Server(got.Addr, got.Port); o != nil && o.Keeps() {
+			return o, ref
+		}
+	}
+	return s, ref
+}
+
+// forgo lets go of a template.
+func (w *Worker) forgo(r persist.Ref, now session.Tick) {
+	if r != 0 {
+		w.templates.Release(r, now)
+	}
+}
+
+// assure notes that a session's client is there, if it is: what stands in the way
+// of forged addresses.
+func (w *Worker) assure(s *session.Session, now session.Tick) {
+	if s.State != session.Established {
+		return
+	}
+	if r := persist.Ref(w.sessions.Attached(s)); r != 0 {
+		w.templates.Assure(r, now)
+	}
+}
+
+// Templates is what persistence remembers. Other directors' news go in and ours
+// come out here.
+func (p *Plane) Templates() *persist.Store { return p.templates }
+
+// Now is the time by the clock that templates live by.
+func (p *Plane) Now() session.Tick { return p.tick() }
+
+// age forgets what persistence need not remember any more.
+func (p *Plane) age(ctx context.Context) {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+			p.templates.Age(p.tick())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// remember makes room for templates if a table's services want any.
+func (p *Plane) remember(table *service.Table) {
+	if slices.ContainsFunc(table.Services, func(s *service.Service) bool { return s.Persistence.Timeout > 0 }) {
+		p.templates.Prepare()
+	}
+}
+
+// forget drops the templates of servers that may have no clients any more. Those
+// of services that the table does not have are let be: other directors may know
+// them already.
+func (p *Plane) forget(table *service.Table) {
+	services := map[uint64]*service.Service{}
+	for _, s := range table.Services {
+		services[s.Memory] = s
+	}
+	p.templates.Forget(func(memory uint64, at persist.Server) bool {
+		svc := services[memory]
+		if svc == nil {
+			return false
+		}
+		s := svc.Server(at.Addr, at.Port)
+		return s == nil || s.State == service.Down
+	})
+}
