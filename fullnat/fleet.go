@@ -77,6 +77,9 @@ func (f *Fleet) others() bool {
 	return f != nil && slices.ContainsFunc(f.Members, func(m Member) bool { return m.Alive })
 }
 
+// leaving says whether others shall know of every session.
+func (s *Snapshot) leaving() bool { return s.Fleet != nil && s.Fleet.Leaving }
+
 // alive says whether a director can be asked.
 func (f *Fleet) alive(id session.NodeID) bool {
 	return f != nil && slices.ContainsFunc(f.Members, func(m Member) bool { return m.ID == id && m.Alive })

@@ -123,7 +123,12 @@ func newRigOf(t testing.TB, n, workers int, services ...string) *rig {
 }
 
 func (r *rig) newDirector(i, workers int, services ...string) *bench {
-	b := newBenchOf(r.TB, workers, Options{Sessions: benchSessions, Replicas: benchSessions, Peers: line{r, i}}, services...)
+	return r.newDirectorOf(i, workers, Options{Sessions: benchSessions, Replicas: benchSessions}, services...)
+}
+
+func (r *rig) newDirectorOf(i, workers int, o Options, services ...string) *bench {
+	o.Peers = line{r, i}
+	b := newBenchOf(r.TB, workers, o, services...)
 	b.snapshot.Locals = blocksOf(i)
 	b.now = r.now
 	return b
@@ -269,3 +274,19 @@ func (r *rig) expectRoles(name string, want ...string) {
 }
 
 func hostPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// export returns all shared sessions of a director.
+func (r *rig) export(b *bench) (all [][]session.Record) {
+	r.Helper()
+	q := session.Query{}
+	for slot := range q.Slots {
+		q.Slots[slot] = true
+	}
+	for records, err := range b.Export(r.Context(), q) {
+		if err != nil {
+			r.Fatal(err)
+		}
+		all = append(all, slices.Clone(records))
+	}
+	return all
+}

@@ -100,6 +100,9 @@ func (w *Worker) admit(t *packet.Tuple, path session.PathID, now session.Tick) (
 	}
 	if outcome == session.Opened {
 		w.publishLoad(path)
+		if w.snap.leaving() {
+			w.sessions.Share(s, now)
+		}
 	}
 	return s, outcome
 }

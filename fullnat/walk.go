@@ -24,13 +24,12 @@ func (w *Worker) walk(now session.Tick) {
 
 // inspect does with a session what the snapshot wants.
 func (w *Worker) inspect(s *session.Session, now session.Tick) {
-	fleet := w.snap.Fleet
 	switch {
 	case w.stray(s, now):
 		w.close(s)
 	case w.sessions.Path(s.Path).Flags&pathDead != 0 && w.speaksFor(s):
 		w.abandon(s, now)
-	case fleet != nil && fleet.Leaving && !s.Shared():
+	case w.snap.leaving() && !s.Shared():
 		w.sessions.Share(s, now)
 		w.tell(s, now)
 	}
