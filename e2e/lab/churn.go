@@ -108,17 +108,11 @@ type Idlers struct{ conns []net.Conn }
 
 // Idlers opens n connections to an echo service and lets them speak once.
 func (h *Host) Idlers(ctx context.Context, address string, n int) (*Idlers, error) {
-	i := &Idlers{}
-	for len(i.conns) < n {
-		dial, cancel := context.WithTimeout(ctx, 10*time.Second)
-		conn, err := h.Dial(dial, "tcp", address)
-		cancel()
-		if err != nil {
-			i.Close()
-			return nil, fmt.Errorf("connection %d of %d: %w", len(i.conns)+1, n, err)
-		}
-		i.conns = append(i.conns, conn)
+	conns, err := h.dialMany(ctx, address, n)
+	if err != nil {
+		return nil, err
 	}
+	i := &Idlers{conns}
 	h.lab.onClose(i.Close)
 	if broken := i.Wake(); broken != nil {
 		i.Close()

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Crowd is a population of long-lived TCP connections to an echo service. Each
@@ -44,16 +46,12 @@ const patience = 20 * time.Second
 // every interval each, until Stop. An error means that not all could be opened.
 func (h *Host) Crowd(ctx context.Context, address string, n int, interval time.Duration) (*Crowd, error) {
 	c := &Crowd{interval: interval, stop: make(chan struct{})}
-	for i := range n {
-		dial, cancel := context.WithTimeout(ctx, 10*time.Second)
-		conn, err := h.Dial(dial, "tcp", address)
-		cancel()
-		if err != nil {
-			c.Stop()
-			return nil, fmt.Errorf("connection %d of %d: %w", i+1, n, err)
-		}
-		c.conns = append(c.conns, conn)
-		c.members.Add(1)
+	var err error
+	if c.conns, err = h.dialMany(ctx, address, n); err != nil {
+		return nil, err
+	}
+	c.members.Add(n)
+	for i, conn := range c.conns {
 		// Spread over the interval, so that the crowd does not speak in chorus.
 		go c.converse(conn, uint64(i), interval*time.Duration(i)/time.Duration(n))
 	}
@@ -62,6 +60,43 @@ func (h *Host) Crowd(ctx context.Context, address string, n int, interval time.D
 		return nil, fmt.Errorf("%s: the lab is closed", h.Name)
 	}
 	return c, nil
+}
+
+// dialers is how many connections are opened at a time.
+const dialers = 16
+
+// dialMany opens n connections, or none.
+func (h *Host) dialMany(ctx context.Context, address string, n int) ([]net.Conn, error) {
+	conns := make([]net.Conn, n)
+	var next atomic.Int64
+	var all errgroup.Group
+	for range min(dialers, n) {
+		all.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return nil
+				}
+				dial, cancel := context.WithTimeout(ctx, 10*time.Second)
+				conn, err := h.Dial(dial, "tcp", address)
+				cancel()
+				if err != nil {
+					next.Store(int64(n))
+					return fmt.Errorf("connection %d of %d: %w", i+1, n, err)
+				}
+				conns[i] = conn
+			}
+		})
+	}
+	if err := all.Wait(); err != nil {
+		for _, conn := range conns {
+			if conn != nil {
+				conn.Close()
+			}
+		}
+		return nil, err
+	}
+	return conns, nil
 }
 
 func (c *Crowd) converse(conn net.Conn, id uint64, wait time.Duration) {

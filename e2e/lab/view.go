@@ -55,6 +55,21 @@ type NeighborView struct {
 	BFD       string `json:"bfd"`
 }
 
+// NodeView is one director of the fleet as another sees it.
+type NodeView struct {
+	Name         string `json:"name"`
+	Address      string `json:"address"`
+	State        string `json:"state"`
+	Epoch        uint64 `json:"epoch"`
+	Sessions     int    `json:"sessions"`
+	Slots        int    `json:"slots"`
+	SyncLagMS    int    `json:"sync_lag_ms"`
+	ConfigDigest string `json:"config_digest"`
+}
+
+// Nodes lists the fleet.
+func (d *Director) Nodes() ([]NodeView, error) { return read[NodeView](d, "nodes") }
+
 // Status asks the director how it is.
 func (d *Director) Status() (Status, error) {
 	list, err := read[Status](d, "status")
