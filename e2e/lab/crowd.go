@@ -158,6 +158,9 @@ func (c *Crowd) Broken() []Break {
 	return append([]Break(nil), c.broken...)
 }
 
+// Size is how many connections there were at the beginning.
+func (c *Crowd) Size() int { return len(c.conns) }
+
 // Echoed is how many messages came back whole.
 func (c *Crowd) Echoed() uint64 { return c.echoed.Load() }
 

@@ -50,6 +50,9 @@ func (h *Host) Probe(ctx context.Context, address string, interval time.Duration
 	return p, nil
 }
 
+// Local is the client's end.
+func (p *Probe) Local() string { return p.conn.LocalAddr().String() }
+
 func (p *Probe) send() {
 	defer p.workers.Done()
 	tick := time.NewTicker(p.interval)

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,6 +70,28 @@ type NodeView struct {
 
 // Nodes lists the fleet.
 func (d *Director) Nodes() ([]NodeView, error) { return read[NodeView](d, "nodes") }
+
+// AwaitNodes waits until the director knows just these to serve beside itself, or
+// being one of them.
+func (d *Director) AwaitNodes(timeout time.Duration, names ...string) error {
+	return Await(timeout, fmt.Sprintf("%s to see %v", d.Host.Name, names), func() error {
+		nodes, err := d.Nodes()
+		if err != nil {
+			return err
+		}
+		var serving []string
+		for _, n := range nodes {
+			if n.State == "serving" {
+				serving = append(serving, n.Name)
+			}
+		}
+		slices.Sort(serving)
+		if !slices.Equal(serving, names) {
+			return fmt.Errorf("it has %+v", nodes)
+		}
+		return nil
+	})
+}
 
 // Status asks the director how it is.
 func (d *Director) Status() (Status, error) {
