@@ -20,10 +20,16 @@ type inputs struct {
 	reachable func(server netip.Addr) bool // its next hop is known to be there
 	busy      func(*config.Service) bool   // it has established sessions
 	stood     map[string]standing          // when planned last, by identity
-	alive     bool                         // the workers come round
-	draining  bool                         // the VIPs are to go elsewhere
-	leaving   bool                         // and the local addresses too
+	others    []gossip.Member            // of the fleet, dead ones too
+	self      session.NodeID
+	held      bool // nothing may be announced yet
+	alive     bool // the workers come round
+	draining  bool // the VIPs are to go elsewhere
+	leaving   bool // and the local addresses too
 }
+
+// carries says whether packets may be sent here at all.
+func (in *inputs) carries() bool { return in.alive && !in.held && !in.leaving }
 
 // A standing is how a service stands with its quorum.
 type standing uint8
@@ -69,10 +75,11 @@ func newPlan(in *inputs) *plan {
 	for vip := range vips {
 		p.routes = append(p.routes, bgp.Route{Prefix: netip.PrefixFrom(vip, vip.BitLen())})
 	}
-	if in.alive && !in.leaving {
+	if in.carries() {
 		for _, block := range in.locals {
 			p.routes = append(p.routes, bgp.Route{Prefix: block})
 		}
+		p.routes = append(p.routes, in.backups()...)
 	}
 	slices.SortFunc(p.routes, byPrefix)
 	return p
@@ -209,7 +216,7 @@ func (in *inputs) service(s *config.Service, conditions []condition) planned {
 	case before != untried:
 		p.standing = lost
 	}
-	p.announced = p.standing == quorate && in.alive && !in.draining
+	p.announced = p.standing == quorate && in.carries() && !in.draining
 	return p
 }
 

@@ -140,11 +140,19 @@ func (a *app) nodesNoun() *cobra.Command {
 	return a.noun(&cobra.Command{
 		Use: "nodes", GroupID: groupLook,
 		Short: "The directors of the fleet",
+		Long: `The directors of the fleet, as this one knows them.
+
+STATE is serving, syncing (it has just started or woken, learns the sessions and
+announces nothing yet), draining, leaving, left (by its own will) or dead. SLOTS is
+how many of the 256 slots it holds replicas of, of those that it shall. LAG is how
+long another director took to acknowledge its news, lately; AT-RISK how many of its
+sessions none has acknowledged yet. PROBLEM is why it does not fit into the fleet.`,
 	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
 		list, err := d.Nodes(ctx)
-		return viewOf(list, "NAME ADDRESS STATE EPOCH SESSIONS SLOTS LAG CONFIG", func(n admin.Node) []string {
-			return []string{n.Name, place(n.Address), n.State, number(n.Epoch), number(n.Sessions),
-				number(n.Slots), fmt.Sprintf("%dms", n.SyncLagMS), n.ConfigDigest}
+		return viewOf(list, "NAME ADDRESS STATE SINCE SESSIONS SLOTS LAG AT-RISK CONFIG VERSION PROBLEM", func(n admin.Node) []string {
+			return []string{n.Name, place(n.Address), n.State, ago(n.SinceS), number(n.Sessions),
+				fmt.Sprintf("%d/%d", n.Slots, n.SlotsOf), fmt.Sprintf("%dms", n.SyncLagMS), number(n.AtRisk),
+				n.ConfigDigest, n.Version, n.Problem}
 		}), err
 	})
 }

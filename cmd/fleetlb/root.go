@@ -72,7 +72,7 @@ standard error as "fleetlb: noun: cause"; the exit code is 0 when it is done,
 	root.RegisterFlagCompletionFunc("watch", words())
 
 	root.AddCommand(a.nouns()...)
-	root.AddCommand(a.serverVerbs(), a.serviceVerbs(), a.nodeVerbs(), a.reload(), a.ipvs())
+	root.AddCommand(a.serverVerbs(), a.serviceVerbs(), a.nodeVerbs(), a.keyring(), a.reload(), a.ipvs())
 	root.AddCommand(a.explain(), a.doctor(), a.version(), a.completion())
 	root.InitDefaultVersionFlag()
 	root.SetHelpCommand(help(root))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,9 @@ func (a *app) sessions() *cobra.Command {
 
 LOCAL is the address and port that stand in for the client towards the server.
 HOME is the director that LOCAL belongs to; ROLE says what this director is to the
-session: home, adopted or replica. EXPIRES is when it ends if nothing more is heard.`,
+session: its home, one that has adopted it because its packets came here, or one
+that keeps a replica. EXPIRES is when it ends if nothing more is heard. With --all
+every director of the fleet is asked, and NODE is the one that says so.`,
 		Example: `  fleetlb sessions --service web --state established
   fleetlb sessions --client 198.51.100.0/24 --limit 20 -w
   fleetlb -o json sessions --server 10.3.0.11 | jq length`,
@@ -37,11 +40,14 @@ session: home, adopted or replica. EXPIRES is when it ends if nothing more is he
 	flags.StringVar(&client, "client", "", "only of this client: an address or a prefix")
 	flags.StringVar(&server, "server", "", "only with this server: an address, or IP:PORT")
 	flags.StringVar(&filter.State, "state", "", "only in this state, such as established")
+	flags.StringVar(&filter.Role, "role", "", "only those to which the director is home, adopted or replica")
+	flags.BoolVar(&filter.All, "all", false, "of every director of the fleet; NODE says of which")
 	flags.IntVar(&filter.Limit, "limit", 0, "at most this many; 0 is all")
 	c.RegisterFlagCompletionFunc("service", a.completeService)
 	c.RegisterFlagCompletionFunc("server", a.completeAnyServer)
 	c.RegisterFlagCompletionFunc("client", words())
 	c.RegisterFlagCompletionFunc("limit", words())
+	c.RegisterFlagCompletionFunc("role", words("home", "adopted", "replica"))
 	c.RegisterFlagCompletionFunc("state", words("established", "syn_sent", "syn_recv",
 		"fin_wait", "time_wait", "close", "close_wait", "last_ack", "udp"))
 
@@ -56,6 +62,9 @@ session: home, adopted or replica. EXPIRES is when it ends if nothing more is he
 				return misused("sessions: %v", err)
 			}
 		}
+		if filter.Role != "" && !slices.Contains(roles, filter.Role) {
+			return misused("sessions: role %q is none of %s", filter.Role, strings.Join(roles, ", "))
+		}
 		if filter.Limit < 0 {
 			return misused("sessions: limit %d is less than none", filter.Limit)
 		}
@@ -65,7 +74,7 @@ session: home, adopted or replica. EXPIRES is when it ends if nothing more is he
 }
 
 func (a *app) printSessions(ctx context.Context, filter admin.SessionFilter) error {
-	out := a.sessionPrinter()
+	out := a.sessionPrinter(filter.All)
 	var lot []admin.Session
 	for s, err := range a.director().Sessions(ctx, filter) {
 		if err != nil {
@@ -90,15 +99,23 @@ func (a *app) printSessions(ctx context.Context, filter admin.SessionFilter) err
 type sessionPrinter struct {
 	table *table
 	array *array
+	nodes bool // also which director says so
 }
 
-func (a *app) sessionPrinter() sessionPrinter {
+// roles are what a director can be to a session.
+var roles = []string{"home", "adopted", "replica"}
+
+func (a *app) sessionPrinter(nodes bool) sessionPrinter {
 	if a.output == "json" {
 		return sessionPrinter{array: a.array()}
 	}
-	t := newTable(a.stdout, "PROTOCOL", "STATE", "CLIENT", "VIP", "LOCAL", "SERVER",
-		"HOME", "ROLE", "EXPIRES", "PKTS-IN", "PKTS-OUT", "IN", "OUT")
-	return sessionPrinter{table: &t}
+	columns := []string{"PROTOCOL", "STATE", "CLIENT", "VIP", "LOCAL", "SERVER",
+		"HOME", "ROLE", "EXPIRES", "PKTS-IN", "PKTS-OUT", "IN", "OUT"}
+	if nodes {
+		columns = append([]string{"NODE"}, columns...)
+	}
+	t := newTable(a.stdout, columns...)
+	return sessionPrinter{table: &t, nodes: nodes}
 }
 
 func (p *sessionPrinter) print(lot []admin.Session) error {
@@ -111,8 +128,12 @@ func (p *sessionPrinter) print(lot []admin.Session) error {
 			}
 			continue
 		}
-		p.table.row(s.Protocol, s.State, place(s.Client), place(s.VIP), place(s.Local), place(s.Server),
-			s.Home, s.Role, ago(s.ExpiresS), count(s.PacketsIn), count(s.PacketsOut), size(s.BytesIn), size(s.BytesOut))
+		row := []string{s.Protocol, s.State, place(s.Client), place(s.VIP), place(s.Local), place(s.Server),
+			s.Home, s.Role, ago(s.ExpiresS), count(s.PacketsIn), count(s.PacketsOut), size(s.BytesIn), size(s.BytesOut)}
+		if p.nodes {
+			row = append([]string{s.Node}, row...)
+		}
+		p.table.row(row...)
 	}
 	if p.table != nil {
 		return p.table.Flush()

@@ -9,14 +9,17 @@
 //
 //	GET    /v1/status /v1/services /v1/servers /v1/health /v1/sessions /v1/nodes
 //	       /v1/bgp/neighbors /v1/bgp/routes /v1/pool /v1/drops /v1/config /v1/settings /v1/traffic
+//	       /v1/keyring
 //	GET    /v1/explain?protocol=tcp&src=IP:PORT&dst=IP:PORT      /v1/doctor
 //	POST   /v1/reload /v1/node/drain /v1/node/undrain
 //	POST   /v1/edit (an array of [Edit])         /v1/config/save
 //	POST   /v1/traffic/zero[?service=NAME]
+//	POST   /v1/keyring                          PUT, DELETE /v1/keyring/ID
 //
 // Every answer to a GET is an array of objects, sorted, also where there is only
-// one; reload answers with the array of what it changed; the other verbs answer
-// 204. An error is an [Error] with the HTTP status of its [Kind].
+// one; reload answers with the array of what it changed, changes of the keyring
+// with the array of what every director said; the other verbs answer 204. An
+// error is an [Error] with the HTTP status of its [Kind].
 //
 // Keys are snake_case and never change their meaning; their order is that of
 // the fields here. Times are seconds, sizes bytes, addresses "ip:port" with IPv6
@@ -50,6 +53,7 @@ type Backend interface {
 	Config(context.Context) (Config, error)
 	Settings(ctx context.Context, service string) ([]Setting, error) // of all services when ""
 	Traffic(ctx context.Context, service string) ([]Traffic, error)  // of all services when ""
+	Keyring(context.Context) ([]KeyHolder, error)
 
 	Explain(context.Context, Tuple) (Explanation, error)
 	Doctor(context.Context) ([]Finding, error)
@@ -61,4 +65,9 @@ type Backend interface {
 	DrainNode(context.Context) error
 	UndrainNode(context.Context) error
 	Reload(context.Context) ([]Change, error) // what it changed; none if nothing
+
+	// Changes of the fleet's keyring, and what every member has or says then.
+	AddKey(ctx context.Context, key string) ([]KeyHolder, error) // in base64; "": a new one
+	UseKey(ctx context.Context, id string) ([]KeyHolder, error)  // to send with
+	RemoveKey(ctx context.Context, id string) ([]KeyHolder, error)
 }

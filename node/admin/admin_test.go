@@ -119,6 +119,7 @@ func TestNouns(t *testing.T) {
 	health, err := c.Health(ctx, "web")
 	same("health of web", health, []admin.Health{d.HealthList[1], d.HealthList[0]}, err)
 	nodes, err := c.Nodes(ctx)
+	slices.SortFunc(d.NodeList, func(a, b admin.Node) int { return strings.Compare(a.Name, b.Name) })
 	same("nodes", nodes, d.NodeList, err)
 	neighbors, err := c.Neighbors(ctx)
 	same("bgp neighbors", neighbors, []admin.Neighbor{d.NeighborList[1], d.NeighborList[0]}, err)
@@ -141,8 +142,8 @@ func TestNouns(t *testing.T) {
 func TestKeys(t *testing.T) {
 	tests := map[string]string{
 		"servers":       "service address weight state active inactive mode tunnel",
-		"sessions":      "protocol state client vip local server home role expires_s packets_in packets_out bytes_in bytes_out mode",
-		"nodes":         "name address state epoch sessions slots sync_lag_ms config_digest",
+		"sessions":      "protocol state client vip local server home role expires_s packets_in packets_out bytes_in bytes_out mode node",
+		"nodes":         "name address state epoch sessions slots sync_lag_ms config_digest slots_of at_risk version since_s problem",
 		"bgp/neighbors": "address asn state uptime_s announced bfd",
 		"bgp/routes":    "prefix for prepend med communities neighbors",
 		"drops":         "reason packets",

@@ -137,6 +137,22 @@ func (c *Client) UndrainNode(ctx context.Context) error {
 	return c.act(ctx, http.MethodPost, "/v1/node/undrain", nil)
 }
 
+func (c *Client) Keyring(ctx context.Context) ([]KeyHolder, error) {
+	return list[KeyHolder](ctx, c, "keyring", nil)
+}
+
+func (c *Client) AddKey(ctx context.Context, key string) ([]KeyHolder, error) {
+	return told[KeyHolder](ctx, c, http.MethodPost, "/v1/keyring", keySpec{key})
+}
+
+func (c *Client) UseKey(ctx context.Context, id string) ([]KeyHolder, error) {
+	return told[KeyHolder](ctx, c, http.MethodPut, "/v1/keyring/"+url.PathEscape(id), nil)
+}
+
+func (c *Client) RemoveKey(ctx context.Context, id string) ([]KeyHolder, error) {
+	return told[KeyHolder](ctx, c, http.MethodDelete, "/v1/keyring/"+url.PathEscape(id), nil)
+}
+
 func (c *Client) Reload(ctx context.Context) ([]Change, error) {
-	return exchange[Change](ctx, c, http.MethodPost, "/v1/reload", nil)
+	return told[Change](ctx, c, http.MethodPost, "/v1/reload", nil)
 }

@@ -97,11 +97,16 @@ func refusal(resp *http.Response) error {
 
 // list reads a noun whole.
 func list[T any](ctx context.Context, c *Client, noun string, query url.Values) ([]T, error) {
-	return exchange[T](ctx, c, http.MethodGet, pathOf(noun), query)
+	return exchange[T](ctx, c, http.MethodGet, pathOf(noun), query, nil)
 }
 
-func exchange[T any](ctx context.Context, c *Client, method, path string, query url.Values) ([]T, error) {
-	resp, err := c.do(ctx, method, path, query, nil)
+// told does something that has an answer.
+func told[T any](ctx context.Context, c *Client, method, path string, body any) ([]T, error) {
+	return exchange[T](ctx, c, method, path, nil, body)
+}
+
+func exchange[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any) ([]T, error) {
+	resp, err := c.do(ctx, method, path, query, body)
 	if err != nil {
 		return nil, err
 	}

@@ -103,6 +103,7 @@ type Session struct {
 	BytesIn    uint64         `json:"bytes_in"`
 	BytesOut   uint64         `json:"bytes_out"`
 	Mode       string         `json:"mode"` // fullnat | nat | dr | tun
+	Node       string         `json:"node"` // the director that says so
 }
 
 // SessionFilter picks sessions; its zero value picks all.
@@ -111,28 +112,42 @@ type SessionFilter struct {
 	Client  netip.Prefix   // a single address is a prefix of full length
 	Server  netip.AddrPort // port 0: any
 	State   string
-	Limit   int // 0: none
+	Role    string
+	All     bool // of every director of the fleet
+	Limit   int  // 0: none
 }
 
-// Match applies all of f that a session can tell by itself: all but Service and
-// Limit.
+// Match applies all of f that a session can tell by itself: all but Service, All
+// and Limit.
 func (f *SessionFilter) Match(s *Session) bool {
 	return (!f.Client.IsValid() || f.Client.Contains(s.Client.Addr())) &&
 		(!f.Server.IsValid() || f.Server.Addr() == s.Server.Addr() &&
 			(f.Server.Port() == 0 || f.Server.Port() == s.Server.Port())) &&
-		(f.State == "" || f.State == s.State)
+		(f.State == "" || f.State == s.State) && (f.Role == "" || f.Role == s.Role)
 }
 
 // Node is one director.
 type Node struct {
 	Name         string         `json:"name"`
 	Address      netip.AddrPort `json:"address"` // of its gossip; "" without
-	State        string         `json:"state"`
-	Epoch        uint64         `json:"epoch"` // which of its lives this is
+	State        string         `json:"state"`   // starting | syncing | serving | draining | drained | leaving | left | dead
+	Epoch        uint64         `json:"epoch"`   // which of its lives this is
 	Sessions     int            `json:"sessions"`
-	Slots        int            `json:"slots"` // whose sessions it serves
-	SyncLagMS    int64          `json:"sync_lag_ms"`
-	ConfigDigest string         `json:"config_digest"`
+	Slots        int            `json:"slots"`         // whose replicas it keeps and has whole
+	SyncLagMS    int64          `json:"sync_lag_ms"`   // until another director had its news, lately
+	ConfigDigest string         `json:"config_digest"` // of the services
+	SlotsOf      int            `json:"slots_of"`      // whose replicas it shall keep
+	AtRisk       uint64         `json:"at_risk"`       // sessions that no other director has acknowledged yet
+	Version      string         `json:"version"`
+	SinceS       int64          `json:"since_s"` // it is in this state, or alive
+	Problem      string         `json:"problem"` // why it does not fit into the fleet; "" if it does
+}
+
+// KeyHolder is a director and its keys.
+type KeyHolder struct {
+	Member string   `json:"member"`
+	Keys   []string `json:"keys"`  // ids; the first is sent with
+	Error  string   `json:"error"` // why it could not be asked, or would not
 }
 
 // Neighbor is one BGP neighbour.

@@ -27,6 +27,7 @@ func compareHealth(a, b Health) int {
 }
 
 func compareNodes(a, b Node) int         { return strings.Compare(a.Name, b.Name) }
+func compareHolders(a, b KeyHolder) int  { return strings.Compare(a.Member, b.Member) }
 func compareNeighbors(a, b Neighbor) int { return a.Address.Compare(b.Address) }
 func comparePools(a, b Pool) int         { return a.Address.Compare(b.Address) }
 func compareDrops(a, b Drop) int         { return strings.Compare(a.Reason, b.Reason) }
@@ -47,5 +48,5 @@ func compareFindings(a, b Finding) int {
 // it finds them.
 func CompareSessions(a, b Session) int {
 	return cmp.Or(strings.Compare(a.Protocol, b.Protocol), a.VIP.Compare(b.VIP),
-		a.Client.Compare(b.Client), a.Server.Compare(b.Server), a.Local.Compare(b.Local))
+		a.Client.Compare(b.Client), a.Server.Compare(b.Server), a.Local.Compare(b.Local), strings.Compare(a.Node, b.Node))
 }

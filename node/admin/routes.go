@@ -32,6 +32,7 @@ func routes(b Backend) http.Handler {
 	noun(m, "traffic", ofService(b.Traffic), compareTraffic)
 	noun(m, "explain", explain(b), nil)
 	noun(m, "doctor", plain(b.Doctor), compareFindings)
+	noun(m, "keyring", plain(b.Keyring), compareHolders)
 	m.HandleFunc("GET /v1/sessions", sessions(b))
 
 	verb(m, "POST /v1/node/drain", "node drain", simple(b.DrainNode))
@@ -51,6 +52,30 @@ func routes(b Backend) http.Handler {
 			return
 		}
 		answer(w, []savedFile{{file}})
+	})
+	keyring := func(pattern, name string, change func(*http.Request) ([]KeyHolder, error)) {
+		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			holders, err := change(r)
+			if err != nil {
+				fail(w, explained(name, err, Refused))
+				return
+			}
+			slices.SortStableFunc(holders, compareHolders)
+			answer(w, holders)
+		})
+	}
+	keyring("POST /v1/keyring", "keyring add", func(r *http.Request) (holders []KeyHolder, err error) {
+		err = withBody(func(r *http.Request, k keySpec) error {
+			holders, err = b.AddKey(r.Context(), k.Key)
+			return err
+		})(r)
+		return holders, err
+	})
+	keyring("PUT /v1/keyring/{id}", "keyring use", func(r *http.Request) ([]KeyHolder, error) {
+		return b.UseKey(r.Context(), r.PathValue("id"))
+	})
+	keyring("DELETE /v1/keyring/{id}", "keyring remove", func(r *http.Request) ([]KeyHolder, error) {
+		return b.RemoveKey(r.Context(), r.PathValue("id"))
 	})
 	m.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		changes, err := b.Reload(r.Context()) // in its order

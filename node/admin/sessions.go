@@ -61,11 +61,16 @@ func sessions(b Backend) http.HandlerFunc {
 }
 
 func filterOf(r *http.Request) (f SessionFilter, err error) {
-	q, err := parameters(r, "service", "client", "server", "state", "limit")
+	q, err := parameters(r, "service", "client", "server", "state", "role", "all", "limit")
 	if err != nil {
 		return f, err
 	}
-	f.Service, f.State = q.Get("service"), q.Get("state")
+	f.Service, f.State, f.Role = q.Get("service"), q.Get("state"), q.Get("role")
+	if s := q.Get("all"); s != "" {
+		if f.All, err = strconv.ParseBool(s); err != nil {
+			return f, Errorf(Invalid, "all %q is neither true nor false", s)
+		}
+	}
 	if s := q.Get("client"); s != "" {
 		if f.Client, err = ParseClient(s); err != nil {
 			return f, err
@@ -94,6 +99,10 @@ func (f *SessionFilter) query() url.Values {
 	}
 	set("service", f.Service)
 	set("state", f.State)
+	set("role", f.Role)
+	if f.All {
+		set("all", "true")
+	}
 	if f.Client.IsValid() {
 		set("client", f.Client.String())
 	}

@@ -27,3 +27,8 @@ func (e *Edit) noun() string {
 	}
 	return "service " + e.Verb
 }
+
+// keySpec is the body of a key to add; "" asks for a new one.
+type keySpec struct {
+	Key string `json:"key,omitempty"`
+}

@@ -32,6 +32,7 @@ type Director struct {
 	ConfigNow    admin.Config
 	Findings     []admin.Finding
 	Changes      []admin.Change // of the next reload
+	Holders      []admin.KeyHolder
 
 	// Fail, when set, is asked before anything is done: "status", "server drain".
 	Fail func(what string) error

@@ -64,7 +64,18 @@ func Example() *Director {
 			{Service: "dns", Server: at("[2001:db8:3::11]:53"), Active: 1, Connections: 45, PacketsIn: 1000, PacketsOut: 1000, BytesIn: 56789, BytesOut: 43210,
 				PacketInRate: 0.5, PacketOutRate: 0.5},
 		},
-		NodeList: []admin.Node{{Name: "lb1", Address: at("10.1.0.11:7946"), State: "serving", Epoch: 1700000000, Sessions: 4, Slots: 256, ConfigDigest: "3f2a91c0"}},
+		NodeList: []admin.Node{
+			{Name: "lb2", Address: at("10.1.0.12:7946"), State: "syncing", Epoch: 1700000400, Sessions: 2, Slots: 97, SlotsOf: 256, SyncLagMS: 12, AtRisk: 1,
+				ConfigDigest: "3f2a91c0", Version: "1.1", SinceS: 3},
+			{Name: "lb1", Address: at("10.1.0.11:7946"), State: "serving", Epoch: 1700000000, Sessions: 4, Slots: 256, SlotsOf: 256, SyncLagMS: 2,
+				ConfigDigest: "3f2a91c0", Version: "1.0", SinceS: 4*86400 + 7*3600},
+			{Name: "lb3", Address: at("10.1.0.13:7946"), State: "dead", Epoch: 1700000100, ConfigDigest: "77aa0012", Version: "1.0", SinceS: 95,
+				Problem: "its services differ from ours"},
+		},
+		Holders: []admin.KeyHolder{
+			{Member: "lb2", Keys: []string{"1f00ba11"}},
+			{Member: "lb1", Keys: []string{"1f00ba11"}},
+		},
 		NeighborList: []admin.Neighbor{
 			{Address: ip("10.1.0.2"), ASN: 65000, State: "active", BFD: "off"},
 			{Address: ip("10.1.0.1"), ASN: 65000, State: "established", UptimeS: 7390, Announced: 3, BFD: "off"},
