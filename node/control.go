@@ -40,6 +40,11 @@ func (d *director) turn(ctx context.Context, heartbeat <-chan time.Time) {
 		d.settle()
 	case <-d.detected():
 		d.forsake()
+	case <-d.gathered():
+		d.meet()
+		d.settle()
+	case slept := <-d.froze:
+		d.woken(slept)
 	case now := <-heartbeat:
 		if d.felt(now) || d.trouble != "" || d.plan.lingers() {
 			d.settle()
@@ -92,6 +97,7 @@ func (d *director) apply() error {
 		return err
 	}
 	d.table, d.specs, d.plan = table, p.specs, p
+	d.tell()
 	return d.announce(p.routes)
 }
 
@@ -106,6 +112,10 @@ func (d *director) inputs() *inputs {
 		alive:     d.pulse.alive,
 		draining:  d.draining,
 		leaving:   d.drained,
+		held:      d.company.held() != "",
+	}
+	if d.company != nil {
+		in.others, in.self = d.company.others, d.self().ID
 	}
 	if d.plan != nil {
 		in.stood = d.plan.standings()
@@ -141,6 +151,7 @@ func (d *director) publish(table *service.Table) error {
 		Locals:   f.LocalAddresses,
 		Ports:    [2]uint16{f.LocalPorts.First, f.LocalPorts.Last},
 		Ping:     d.running.Node.AnswerPing,
+		Fleet:    d.fleetOf(),
 	}
 	if d.snapshot != nil && s.Same(d.snapshot) {
 		return nil

@@ -51,7 +51,8 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 		all = append(all, b.served(&v.plan.services[i]))
 		all = append(all, waysTo(v.table.Services[i], b.hops.Table(), c)...)
 	}
-	return append(append(all, v.speech()...), b.silences()...), nil
+	all = append(append(all, v.speech()...), b.silences()...)
+	return append(all, b.fellowship(&v)...), nil
 }
 
 // full warns of what is nearly used up.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"io"
 	"iter"
 	"net/netip"
 	"time"
@@ -12,7 +13,10 @@ import (
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/packet"
+	"fleetlb/gossip"
+	"fleetlb/gossip/replica"
 	"fleetlb/node/health"
+	"fleetlb/session"
 )
 
 // The edges are what the control plane sees the world through and acts on it
@@ -21,6 +25,7 @@ import (
 
 // A dataplane is [fullnat.Plane].
 type dataplane interface {
+	replica.Sessions
 	Run(context.Context)
 	Publish(*fullnat.Snapshot) error
 	Heartbeat() time.Duration
@@ -29,6 +34,33 @@ type dataplane interface {
 	Established(context.Context) (int, error)
 	Pools(context.Context) ([]fullnat.PoolInfo, error)
 	Explain(context.Context, packet.Tuple) (*fullnat.Explanation, error)
+}
+
+// A fleet is [gossip.Fleet].
+type fleet interface {
+	Members() []gossip.Member
+	Changes() <-chan struct{}
+	Conflicts() []gossip.Conflict
+	Announce(gossip.Info) error
+	Address() netip.AddrPort
+	Handle(kind string, h gossip.Handler)
+	Call(ctx context.Context, to session.NodeID, kind string, request []byte) (io.ReadCloser, error)
+	Keyring(context.Context) []gossip.KeyHolder
+	AddKey(ctx context.Context, key []byte) (id string, answers []gossip.KeyHolder)
+	UseKey(ctx context.Context, id string) []gossip.KeyHolder
+	RemoveKey(ctx context.Context, id string) []gossip.KeyHolder
+	Refusals() []gossip.Refusal
+	Leave(context.Context) error
+}
+
+// A replicator is [replica.Engine].
+type replicator interface {
+	SetSelf(session.Owner)
+	SetMembers([]replica.Member)
+	Keeps() [session.Slots]bool
+	Sync(ctx context.Context, progress func(replica.Progress)) error
+	Stats() replica.Stats
+	Refusals() []replica.Refusal
 }
 
 // ports is [link.Ports], as far as the operator is told of it.

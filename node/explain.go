@@ -12,7 +12,20 @@ import (
 
 // Explain adds to what a worker knows of a packet what only the control plane
 // knows: why a server is down, and why nobody sends packets here at all.
+// What this director does not know of, another may.
 func (b backend) Explain(ctx context.Context, t admin.Tuple) (admin.Explanation, error) {
+	x, err := b.explainHere(ctx, t)
+	if err != nil || x.Session != "" || b.company == nil {
+		return x, err
+	}
+	v, err := b.view(ctx)
+	if err == nil {
+		x.Why = append(x.Why, b.explainElsewhere(ctx, &v, t)...)
+	}
+	return x, err
+}
+
+func (b backend) explainHere(ctx context.Context, t admin.Tuple) (admin.Explanation, error) {
 	if t.Protocol != "tcp" && t.Protocol != "udp" {
 		return admin.Explanation{}, invalid("protocol %q is neither tcp nor udp", t.Protocol)
 	}
@@ -35,7 +48,7 @@ func (b backend) Explain(ctx context.Context, t admin.Tuple) (admin.Explanation,
 		Server: e.Server, Local: e.Local, NextHop: e.NextHop, Why: e.Why,
 	}
 	if s := e.Session; s != nil {
-		x.Session = fmt.Sprintf("%s, %d packets in and %d out", s.State, s.PacketsIn, s.PacketsOut)
+		x.Session = fmt.Sprintf("%s, %d packets in and %d out; %s here, home %s", s.State, s.PacketsIn, s.PacketsOut, s.Role, v.nameOf(s.Home))
 	}
 	p, _ := v.of(e.Service)
 	if p == nil {
@@ -100,6 +113,8 @@ func (b backend) announcement(v *view, p *planned) string {
 			return fmt.Sprintf("%s should be announced, but no BGP session is established: see fleetlb bgp neighbors", vip)
 		}
 		return fmt.Sprintf("%s is announced to %s", vip, count(n, "neighbour"))
+	case v.held != "":
+		return fmt.Sprintf("%s is not announced: %s", vip, v.held)
 	case v.state != "serving":
 		return fmt.Sprintf("%s is not announced: this director is %s", vip, v.state)
 	}

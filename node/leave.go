@@ -12,23 +12,74 @@ const flushWithin = 2 * time.Second
 
 // leave is the end of a director, in the order that clients do not notice: the
 // routers stop sending new connections here while packets still flow; then the
-// established ones may end; then the local addresses go. The workers stop last,
-// when it has returned.
+// established ones go to the other directors, or, where there are none, may end;
+// then the local addresses go. The workers stop last, when it has returned.
 func (d *director) leave() {
 	d.log.Info("ending: withdrawing the VIPs")
-	d.ending, d.draining = true, true
+	d.ending = true
+	d.share()
+	if !d.company.alone() {
+		d.pause(shareAtLeast, nil)
+		d.pause(shareWithin, d.acknowledged)
+	}
+	d.draining = true
 	d.withdraw()
 	if d.speaker != nil {
 		d.pause(d.config.Node.WithdrawDelay, nil)
-		d.pause(d.config.Node.DrainTimeout, d.idle)
+		if d.company.alone() {
+			d.pause(d.config.Node.DrainTimeout, d.idle)
+		} else {
+			d.pause(shareWithin, d.acknowledged)
+		}
 	}
 	d.drained = true
 	d.withdraw()
+	if d.speaker != nil && !d.company.alone() {
+		// What servers send goes to the others within a round of the routers';
+		// what is under way to us is still carried.
+		d.pause(lastPackets, nil)
+	}
+	d.depart()
 	close(d.ended)
 	d.farewell()
 	d.close(d.speaker, d.metrics)
 	d.speaker, d.metrics = nil, nil
 	d.log.Info("ended")
+}
+
+const (
+	// shareAtLeast is how long the workers take to go through their sessions, and
+	// shareWithin bounds how long it is waited for that other directors have
+	// acknowledged them.
+	shareAtLeast = 150 * time.Millisecond
+	shareWithin  = 2 * time.Second
+	// lastPackets is how long packets are carried after the local addresses were
+	// withdrawn.
+	lastPackets = 500 * time.Millisecond
+)
+
+// share lets the other directors know every session there is, those that are
+// being opened included: their next packets may go there.
+func (d *director) share() {
+	d.sharing = true
+	d.settle()
+}
+
+// acknowledged says whether they do.
+func (d *director) acknowledged() bool {
+	return d.company.alone() || d.company.engine.Stats().Unacked == 0
+}
+
+// depart tells the fleet that this director goes by its own will.
+func (d *director) depart() {
+	if d.company == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := d.company.members.Leave(ctx); err != nil {
+		d.log.Warn("fleet: leaving: " + err.Error())
+	}
 }
 
 // withdraw waits until the neighbours have been told.
@@ -57,13 +108,17 @@ func (d *director) pause(limit time.Duration, over func() bool) {
 	watch.Wait()
 }
 
-// awaitOver returns when over says so or ctx ends.
+// awaitOver returns when over, which is asked every so often, says so or ctx
+// ends.
 func awaitOver(ctx context.Context, over func() bool) {
 	look := time.NewTicker(heartbeatPeriod)
 	defer look.Stop()
-	for !over() {
+	for {
 		select {
 		case <-look.C:
+			if over() {
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -78,21 +133,61 @@ func (d *director) idle() bool {
 	return err == nil && n == 0
 }
 
-// drain moves new connections away, or back.
-func (d *director) drain(drain bool) error {
+// drain moves connections away: once the other directors know them all, the
+// routers are told to send them there.
+func (d *director) drain(ctx context.Context) error {
+	alone := true
+	if err := d.do(ctx, func() error {
+		if err := d.movable(); err != nil {
+			return err
+		}
+		if !d.draining {
+			d.log.Info("by command: node: drain")
+		}
+		alone = d.company.alone()
+		d.share()
+		return nil
+	}); err != nil {
+		return err
+	}
+	if !alone {
+		bounded, cancel := context.WithTimeout(ctx, shareWithin)
+		defer cancel()
+		awaitOver(bounded, func() (known bool) {
+			d.do(bounded, func() error { known = d.acknowledged(); return nil })
+			return known
+		})
+	}
+	return d.do(ctx, func() error {
+		if !d.sharing {
+			return refused("undrained meanwhile")
+		}
+		d.draining = true
+		d.settle()
+		return nil
+	})
+}
+
+// undrain lets them come back.
+func (d *director) undrain() error {
+	if err := d.movable(); err != nil {
+		return err
+	}
+	if d.draining {
+		d.log.Info("by command: node: undrain")
+	}
+	d.draining, d.sharing = false, false
+	d.settle()
+	return nil
+}
+
+// movable says why connections cannot be moved, if they cannot.
+func (d *director) movable() error {
 	switch {
 	case d.ending:
 		return errEnding
 	case d.speaker == nil:
 		return refused("there is no [bgp]: nobody can be told to send connections elsewhere")
 	}
-	switch {
-	case drain && !d.draining:
-		d.log.Info("by command: node: drain")
-	case !drain && d.draining:
-		d.log.Info("by command: node: undrain")
-	}
-	d.draining = drain
-	d.settle()
 	return nil
 }

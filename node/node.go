@@ -43,7 +43,10 @@ type director struct {
 	hops     nextHops
 	plane    dataplane
 	monitor  monitor
-	detector detector // nil: none
+	detector detector           // nil: none
+	company  *company           // nil: alone
+	relay    relay              // from the workers to it
+	froze    chan time.Duration // the workers were, for so long
 
 	tally tally
 
@@ -60,6 +63,7 @@ type director struct {
 	metrics  *metrics.Listener     // nil: none wanted
 
 	pulse    pulse
+	sharing  bool // about to move connections away: others must know all of them
 	draining bool // told to move new connections away, or ending
 	ending   bool
 	drained  bool // the local addresses may go too
@@ -91,6 +95,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	defer dismantle()
+	quit, err := d.join()
+	if err != nil {
+		return err
+	}
+	defer quit()
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -118,7 +127,7 @@ func newDirector(cfg *config.Config, o Options) *director {
 	j := newJournal(o.Log, &cfg.Node)
 	return &director{
 		version: o.Version, journal: j, log: slog.New(j), started: time.Now(),
-		requests: make(chan func()), ended: make(chan struct{}),
+		requests: make(chan func()), ended: make(chan struct{}), froze: make(chan time.Duration, 1),
 		settings: settingsOf(cfg), table: &service.Table{},
 	}
 }
@@ -145,7 +154,11 @@ func (d *director) build() (dismantle func(), err error) {
 	}
 	checks := health.New(d.log)
 	d.ports, d.hops, d.monitor = links, watcher{hops}, checks
-	d.plane = fullnat.New(links, fullnat.Options{Sessions: n.MaxSessions, Want: hops.Want, Log: d.log})
+	options := fullnat.Options{Sessions: n.MaxSessions, Want: hops.Want, Log: d.log}
+	if g := d.config.Gossip; g != nil {
+		options.Peers, options.Replicas, options.Froze = &d.relay, g.Replicas*n.MaxSessions, d.freeze
+	}
+	d.plane = fullnat.New(links, options)
 	if err := d.watchNeighbors(); err != nil {
 		checks.Close()
 		links.Close()

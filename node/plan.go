@@ -8,6 +8,7 @@ import (
 	"fleetlb/bgp"
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/service"
+	"fleetlb/gossip"
 	"fleetlb/node/config"
 	"fleetlb/node/health"
 )
@@ -20,7 +21,7 @@ type inputs struct {
 	reachable func(server netip.Addr) bool // its next hop is known to be there
 	busy      func(*config.Service) bool   // it has established sessions
 	stood     map[string]standing          // when planned last, by identity
-	others    []gossip.Member            // of the fleet, dead ones too
+	others    []gossip.Member              // of the fleet, dead ones too
 	self      session.NodeID
 	held      bool // nothing may be announced yet
 	alive     bool // the workers come round

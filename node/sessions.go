@@ -9,6 +9,8 @@ import (
 	"fleetlb/node/admin"
 )
 
+// Sessions lists this director's sessions or, asked for all, those of every
+// director, one after the other.
 func (b backend) Sessions(ctx context.Context, f admin.SessionFilter) iter.Seq2[admin.Session, error] {
 	return func(yield func(admin.Session, error) bool) {
 		v, err := b.view(ctx)
@@ -19,28 +21,49 @@ func (b backend) Sessions(ctx context.Context, f admin.SessionFilter) iter.Seq2[
 			yield(admin.Session{}, err)
 			return
 		}
+		all := []iter.Seq2[admin.Session, error]{b.sessionsHere(ctx, &v, f)}
+		if f.All && b.company != nil {
+			for i := range v.others {
+				if m := &v.others[i]; m.Alive {
+					all = append(all, b.company.sessionsOf(ctx, m, f))
+				}
+			}
+		}
 		n := 0
+		for _, sessions := range all {
+			for s, err := range sessions {
+				if !yield(s, err) || err != nil {
+					return
+				}
+				if n++; n == f.Limit {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (b backend) sessionsHere(ctx context.Context, v *view, f admin.SessionFilter) iter.Seq2[admin.Session, error] {
+	return func(yield func(admin.Session, error) bool) {
 		for s, err := range b.plane.Sessions(ctx) {
-			row := sessionRow(v.config.Node.Name, &s)
+			row := v.sessionRow(&s)
 			if err == nil && (f.Service != "" && s.Service != f.Service || !f.Match(&row)) {
 				continue
 			}
 			if !yield(row, err) || err != nil {
 				return
 			}
-			if n++; n == f.Limit {
-				return
-			}
 		}
 	}
 }
 
-func sessionRow(node string, s *fullnat.SessionInfo) admin.Session {
+func (v *view) sessionRow(s *fullnat.SessionInfo) admin.Session {
 	return admin.Session{
 		Protocol: protocolName(s.Protocol), State: s.State,
 		Client: s.Client, VIP: s.VIP, Mode: s.Mode, Local: s.Local, Server: s.Server,
-		Home: node, Role: "home", ExpiresS: seconds(s.Expires),
+		Home: v.nameOf(s.Home), Role: s.Role.String(), ExpiresS: seconds(s.Expires),
 		PacketsIn: s.PacketsIn, PacketsOut: s.PacketsOut, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
+		Node: v.config.Node.Name,
 	}
 }
 

@@ -67,18 +67,6 @@ func (b backend) counted(ctx context.Context) (view, *fullnat.Counters, error) {
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-// Nodes lists the directors of the fleet: this one.
-func (b backend) Nodes(ctx context.Context) ([]admin.Node, error) {
-	v, c, err := b.counted(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return []admin.Node{{
-		Name: v.config.Node.Name, State: v.state, Epoch: uint64(b.started.UnixNano()),
-		Sessions: c.Sessions, Slots: fullnat.Slots, ConfigDigest: v.digest,
-	}}, nil
-}
-
 // Config is the running configuration, with what was changed by command.
 func (b backend) Config(ctx context.Context) (admin.Config, error) {
 	v, err := b.view(ctx)

@@ -7,11 +7,11 @@ import (
 )
 
 func (b backend) DrainNode(ctx context.Context) error {
-	return b.do(ctx, func() error { return b.drain(true) })
+	return b.drain(ctx)
 }
 
 func (b backend) UndrainNode(ctx context.Context) error {
-	return b.do(ctx, func() error { return b.drain(false) })
+	return b.do(ctx, b.undrain)
 }
 
 func (b backend) Reload(context.Context) ([]admin.Change, error) {

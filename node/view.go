@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"fleetlb/fullnat/service"
+	"fleetlb/gossip"
 	"fleetlb/node/admin"
 	"fleetlb/node/metrics"
 )
@@ -29,11 +30,22 @@ type view struct {
 	speaker speaker
 	metrics *metrics.Listener
 	state   string
+	held    string // why nothing is announced; "": nothing holds it
+
+	epoch     uint64 // of this life
+	behind    string // why the last sync is not whole; "": it is
+	others    []gossip.Member
+	conflicts []gossip.Conflict
 }
 
 func (d *director) view(ctx context.Context) (v view, err error) {
 	err = d.do(ctx, func() error {
-		v = view{d.settings, d.reloads, d.plan, d.table, d.speaker, d.metrics, d.state()}
+		v = view{settings: d.settings, reloads: d.reloads, plan: d.plan, table: d.table, speaker: d.speaker, metrics: d.metrics,
+			state: d.state(), held: d.company.held()}
+		if d.company != nil {
+			c := d.company
+			v.epoch, v.behind, v.others, v.conflicts = c.epoch, c.behind, c.others, c.conflicts
+		}
 		return nil
 	})
 	return v, err
@@ -48,6 +60,10 @@ func (d *director) state() string {
 		return "draining"
 	case !d.pulse.alive:
 		return "starting"
+	case d.company != nil && d.company.syncing:
+		return "syncing"
+	case d.company.held() != "":
+		return "barred"
 	}
 	return "serving"
 }

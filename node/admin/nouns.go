@@ -5,7 +5,7 @@ import "net/netip"
 // Status is the director at a glance.
 type Status struct {
 	Node    string `json:"node"`
-	State   string `json:"state"` // starting | serving | draining | drained
+	State   string `json:"state"` // starting | syncing | barred (does not fit into the fleet) | serving | draining | drained
 	Version string `json:"version"`
 	PID     int    `json:"pid"`
 	UptimeS int64  `json:"uptime_s"`
@@ -130,7 +130,7 @@ func (f *SessionFilter) Match(s *Session) bool {
 type Node struct {
 	Name         string         `json:"name"`
 	Address      netip.AddrPort `json:"address"` // of its gossip; "" without
-	State        string         `json:"state"`   // starting | syncing | serving | draining | drained | leaving | left | dead
+	State        string         `json:"state"`   // as in Status; of another also leaving | left | dead
 	Epoch        uint64         `json:"epoch"`   // which of its lives this is
 	Sessions     int            `json:"sessions"`
 	Slots        int            `json:"slots"`         // whose replicas it keeps and has whole

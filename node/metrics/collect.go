@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,6 +19,7 @@ var (
 
 	sessions    = desc("sessions", "Sessions in the tables.")
 	sessionsMax = desc("sessions_max", "Sessions the tables have room for.")
+	displaced   = desc("sessions_displaced_total", "Half-open or ended sessions that gave their place to new ones.")
 
 	serviceUp        = desc("service_up", "Whether the service has a server for new connections.", "service")
 	serviceAnnounced = desc("service_announced", "Whether the service's VIP is announced on its behalf.", "service")
@@ -60,7 +62,7 @@ var (
 
 // all is what Describe promises: whatever the snapshot holds, no other series.
 var all = []*prometheus.Desc{
-	buildInfo, startTime, sessions, sessionsMax,
+	buildInfo, startTime, sessions, sessionsMax, displaced,
 	serviceUp, serviceAnnounced, serviceQuorum,
 	serverUp, serverWeight, serverChecks, serverCheck, serverSessions, serverOpened, serverPackets, serverBytes,
 	dropped, localPorts, localSessions, localBusiest,
@@ -70,11 +72,13 @@ var all = []*prometheus.Desc{
 	reloads, reloadOK, configTimestamp,
 }
 
+func described() []*prometheus.Desc { return append(slices.Clip(all), fleetDescs...) }
+
 // collector turns snapshots into samples.
 type collector struct{ source Source }
 
 func (c collector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range all {
+	for _, d := range described() {
 		to <- d
 	}
 }
@@ -97,6 +101,10 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	o.gauge(startTime, epoch(s.Started))
 	o.gauge(sessions, float64(s.Sessions))
 	o.gauge(sessionsMax, float64(s.MaxSessions))
+	o.count(displaced, float64(s.Displaced))
+	if s.Fleet != nil {
+		o.fleet(s.Fleet)
+	}
 	for _, v := range s.Services {
 		o.gauge(serviceUp, truth(v.Up), v.Name)
 		o.gauge(serviceAnnounced, truth(v.Announced), v.Name)

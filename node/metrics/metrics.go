@@ -15,6 +15,11 @@
 //	                                                sessions{activity} sessions_opened_total
 //	                                                packets_total{direction} bytes_total{direction}
 //	fleetlb_packets_dropped_total{reason}
+//	fleetlb_sessions_displaced_total
+//	fleetlb_fleet_…                                 directors{state} sessions{role} events_total{event}
+//	                                                messages_refused_total{reason} replication_lag_seconds
+//	                                                sessions_at_risk records_unacknowledged packets_parked
+//	                                                replication_bytes_total{direction}
 //	fleetlb_local_ports{address}, _local_sessions{address}, _local_ports_busiest{address}
 //	fleetlb_bgp_neighbor_…{neighbor,asn}            state{state} uptime_seconds routes_announced
 //	fleetlb_bgp_routes, fleetlb_bgp_speaker_restarts_total
@@ -47,6 +52,9 @@ type Snapshot struct {
 	BFDDrops   []Drop
 	Workers    []Worker
 	Interfaces []Interface
+
+	Displaced uint64 // half-open or ended sessions that gave their place to new ones
+	Fleet     *Fleet // nil: alone
 
 	Routes          int // wanted announced
 	SpeakerRestarts int

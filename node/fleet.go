@@ -1,0 +1,367 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fleetlb/fullnat"
+	"fleetlb/fullnat/packet"
+	"fleetlb/gossip"
+	"fleetlb/gossip/replica"
+	"fleetlb/node/config"
+	"fleetlb/session"
+)
+
+// A company is the other directors of the fleet: who they are, and what they and
+// we tell each other of sessions. A director that is alone has none.
+type company struct {
+	members fleet
+	engine  replicator
+
+	// The rest is owned by the goroutine in run.
+
+	others    []gossip.Member
+	conflicts []gossip.Conflict
+	syncing   bool   // our tables may be stale
+	behind    string // why the last sync is not whole; "": it is
+	served    bool   // has announced in this life
+	epoch     uint64 // of this life
+	state     gossip.State
+	digest    uint64 // of the services, as state was told
+	numbers   gossip.Numbers
+}
+
+// A relay stands in for the engine while the plane is made, which the engine
+// needs and which needs the engine. Nobody speaks before both are there.
+type relay struct {
+	to atomic.Pointer[replica.Engine]
+}
+
+func (r *relay) Tell(worker int, records []session.Record) {
+	if e := r.to.Load(); e != nil {
+		e.Tell(worker, records)
+	}
+}
+
+func (r *relay) Ask(worker int, tuples []packet.Tuple) {
+	if e := r.to.Load(); e != nil {
+		e.Ask(worker, tuples)
+	}
+}
+
+func (r *relay) Differs(home session.NodeID, slot uint8) {
+	if e := r.to.Load(); e != nil {
+		e.Differs(home, slot)
+	}
+}
+
+// A wire is the fleet's datagrams and streams, as the engine wants them. The
+// fleet is known a moment later than the engine, to which it brings what comes.
+type wire struct{ fleet atomic.Pointer[gossip.Fleet] }
+
+var errJoining = errors.New("the fleet is being joined")
+
+func (w *wire) Send(to session.NodeID, payload []byte) error {
+	if f := w.fleet.Load(); f != nil {
+		return f.Send(to, payload)
+	}
+	return errJoining
+}
+
+func (w *wire) Open(ctx context.Context, to session.NodeID) (net.Conn, error) {
+	if f := w.fleet.Load(); f != nil {
+		return f.Open(ctx, to)
+	}
+	return nil, errJoining
+}
+
+// join makes this director a member of its fleet, if it has one.
+func (d *director) join() (leave func(), err error) {
+	c := d.config.Gossip
+	if c == nil {
+		return func() {}, nil
+	}
+	d.company = &company{syncing: true, state: gossip.Syncing, epoch: uint64(d.started.UnixNano()), digest: servicesDigest(d.running)}
+	w := new(wire)
+	engine := replica.New(d.self(), w, d.plane, replica.Options{
+		Replicas: c.Replicas, Blocks: d.config.Fullnat.LocalAddresses, Log: d.log,
+	})
+	g := gossip.Config{
+		Name: d.config.Node.Name, Bind: c.Bind, Seeds: c.Seeds, KeyFile: c.KeyFile, Label: c.Label, Self: d.info(gossip.Numbers{}),
+	}
+	for _, k := range c.Keys {
+		g.Keys = append(g.Keys, []byte(k))
+	}
+	members, err := gossip.Join(d.life, g, gossip.Options{Log: d.log, OnDatagram: engine.Receive, OnStream: engine.Accept})
+	if err != nil {
+		return nil, err
+	}
+	w.fleet.Store(members)
+	d.relay.to.Store(engine)
+	d.company.members, d.company.engine = members, engine
+	d.answerPeers()
+	d.meet()
+
+	life, end := context.WithCancel(d.life)
+	var all sync.WaitGroup
+	all.Go(func() { engine.Run(life) })
+	all.Go(func() { d.report(life) })
+	all.Go(func() { d.sync(life) })
+	return func() {
+		end()
+		all.Wait()
+		members.Close()
+	}, nil
+}
+
+// info is what the others are told of this director.
+func (d *director) info(n gossip.Numbers) gossip.Info {
+	return gossip.Info{
+		Epoch: d.company.epoch, Version: d.version, State: d.company.state,
+		Blocks: d.running.Fullnat.LocalAddresses, Config: d.company.digest, Numbers: n,
+	}
+}
+
+// servicesDigest tells apart what must be the same on every director: the
+// services. It is never zero.
+func servicesDigest(c *config.Config) uint64 {
+	bare := config.Config{Services: c.Services}
+	sum := sha256.Sum256(config.Marshal(&bare))
+	return max(1, binary.BigEndian.Uint64(sum[:]))
+}
+
+// gathered gets something when the fleet has changed; nil, and so never, without
+// one.
+func (d *director) gathered() <-chan struct{} {
+	if d.company == nil {
+		return nil
+	}
+	return d.company.members.Changes()
+}
+
+// meet looks who is there and what does not fit.
+func (d *director) meet() {
+	c := d.company
+	c.others = c.members.Members()
+	live := make([]replica.Member, 0, len(c.others))
+	for _, m := range c.others {
+		if m.Alive {
+			live = append(live, replica.Member{
+				ID: m.ID, Epoch: m.Epoch, Blocks: m.Blocks,
+				Serving: m.State == gossip.Serving || m.State == gossip.Draining,
+			})
+		}
+	}
+	c.engine.SetMembers(live)
+	before := c.conflicts
+	c.conflicts = c.members.Conflicts()
+	for _, x := range c.conflicts {
+		if !containsConflict(before, x) {
+			d.log.Error("fleet: " + x.Text)
+		}
+	}
+}
+
+func containsConflict(all []gossip.Conflict, x gossip.Conflict) bool {
+	for _, y := range all {
+		if y.Kind == x.Kind && y.With.ID == x.With.ID && y.Ours == x.Ours {
+			return true
+		}
+	}
+	return false
+}
+
+// held says why nothing may be announced yet; "" when nothing holds it.
+func (c *company) held() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.syncing:
+		return "it learns the fleet's sessions first"
+	}
+	for _, x := range c.conflicts {
+		// Services change while a fleet serves, on one director after the other:
+		// that must not take the VIPs away. Who only just joins has time to agree.
+		if x.Ours && (x.Kind != gossip.ConflictConfig || !c.served) && x.Kind != gossip.ConflictClock {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+// alone says whether there is nobody to take over what this director carries.
+func (c *company) alone() bool {
+	if c == nil {
+		return true
+	}
+	for i := range c.others {
+		if c.others[i].Alive && c.others[i].State == gossip.Serving {
+			return false
+		}
+	}
+	return true
+}
+
+// fleetOf is what the workers are told of the fleet; nil without one.
+func (d *director) fleetOf() *fullnat.Fleet {
+	c := d.company
+	if c == nil {
+		return nil
+	}
+	f := &fullnat.Fleet{
+		Self:   d.self(),
+		Keeps:  c.engine.Keeps(),
+		Fenced: c.syncing, Leaving: d.sharing,
+	}
+	for _, m := range c.others {
+		f.Members = append(f.Members, fullnat.Member{ID: m.ID, Blocks: m.Blocks, Alive: m.Alive})
+	}
+	return f
+}
+
+// tell lets the fleet know in which state this director is.
+func (d *director) tell() {
+	c := d.company
+	if c == nil {
+		return
+	}
+	state := gossip.Serving
+	switch {
+	case d.drained:
+		state = gossip.Leaving
+	case d.draining:
+		state = gossip.Draining
+	case c.syncing:
+		state = gossip.Syncing
+	}
+	digest := servicesDigest(d.running)
+	if state == c.state && digest == c.digest {
+		return
+	}
+	c.state, c.digest = state, digest
+	if err := c.members.Announce(d.info(c.numbers)); err != nil {
+		d.log.Error("fleet: " + err.Error())
+	}
+}
+
+// reportPeriod is how often the numbers that `fleetlb nodes` shows are told.
+const reportPeriod = time.Second
+
+// report tells the fleet how this director is.
+func (d *director) report(ctx context.Context) {
+	tick := time.NewTicker(reportPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		counters, err := d.plane.Counters(ctx)
+		if err != nil {
+			continue
+		}
+		s := d.company.engine.Stats()
+		d.do(ctx, func() error {
+			c := d.company
+			c.numbers = gossip.Numbers{
+				Sessions: uint64(counters.Sessions), Slots: s.Whole, SlotsOf: s.Kept,
+				Lag: s.Lag.P50, AtRisk: uint64(s.AtRisk), Suppressed: c.held() != "" && !c.syncing,
+			}
+			return c.members.Announce(d.info(c.numbers))
+		})
+	}
+}
+
+// meetWithin is how long a director that starts waits for any of its seeds to
+// answer before it takes itself for the first.
+const meetWithin = 3 * time.Second
+
+// sync learns what the fleet knows: the sessions of the slots that are ours to
+// keep, and those of our own block that outlived us. Until then nothing is
+// announced; after sync_timeout it is, for some sessions at risk are better than
+// a fleet that does not come up, and the operator is told loudly.
+func (d *director) sync(ctx context.Context) {
+	d.awaitOthers(ctx)
+	limit := d.config.Gossip.SyncTimeout
+	bounded, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after sync_timeout %v", limit))
+	defer cancel()
+	started := time.Now()
+	var last replica.Progress
+	err := d.company.engine.Sync(bounded, func(p replica.Progress) { last = p })
+	if ctx.Err() != nil {
+		return
+	}
+	d.do(ctx, func() error {
+		c := d.company
+		c.syncing, c.behind = false, ""
+		if err != nil {
+			c.behind = cmp.Or(context.Cause(bounded), err).Error()
+			d.log.Error("fleet: announcing without all sessions: "+c.behind, "slots", last.Done, "of", last.Of)
+		} else {
+			d.log.Info("fleet: in sync", "slots", last.Done, "sessions", last.Records, "after", time.Since(started).Round(time.Millisecond))
+		}
+		d.settle()
+		return nil
+	})
+}
+
+// awaitOthers returns when a seed has answered, or none will.
+func (d *director) awaitOthers(ctx context.Context) {
+	if len(d.config.Gossip.Seeds) == 0 {
+		return
+	}
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for limit := time.After(meetWithin); ; {
+		select {
+		case <-limit:
+			d.log.Warn("fleet: no other director answers: starting alone", "seeds", d.config.Gossip.Seeds)
+			return
+		case <-ctx.Done():
+			return
+		case <-look.C:
+			for _, m := range d.company.members.Members() {
+				if m.Alive {
+					return
+				}
+			}
+		}
+	}
+}
+
+// freeze is told by a worker that it has not come round for so long.
+func (d *director) freeze(slept time.Duration) {
+	select {
+	case d.froze <- slept:
+	default: // another was told of it
+	}
+}
+
+// woken begins a new life after the workers were frozen: the fleet has gone on
+// without this director, and all must be learned again.
+func (d *director) woken(slept time.Duration) {
+	c := d.company
+	if c == nil || c.syncing || d.ending {
+		return
+	}
+	c.syncing, c.served = true, false
+	c.epoch = uint64(time.Now().UnixNano())
+	c.engine.SetSelf(d.self())
+	d.log.Warn("fleet: this director was frozen; it learns the fleet's sessions before it serves again", "for", slept.Round(time.Millisecond))
+	d.settle()
+	go d.sync(d.life)
+}
+
+// self is this director in its present life.
+func (d *director) self() session.Owner {
+	return session.Owner{ID: session.NodeIDOf(d.config.Node.Name), Epoch: d.company.epoch}
+}
