@@ -37,6 +37,7 @@ var allowed = map[string]string{
 	"cmd/fleetlbd":     "bgp node node/config",
 
 	// For tests and the demonstration only: nothing above may import them.
+	"bgp/bgptest":           "bgp/bfd",
 	"fullnat/link/linktest": "fullnat/link",
 	"node/admin/admintest":  "node/admin",
 	"gossip/gossiptest":     "gossip",

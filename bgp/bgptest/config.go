@@ -13,8 +13,9 @@ type Config struct {
 	Port      uint16        // 0: 179
 	HoldTime  time.Duration // whole seconds; 0: 9 s
 	Neighbors []Neighbor
-	Install   bool // put what is learned into the main routing table,
-	Resilient bool // over resilient groups of next hops: who leaves moves nobody else's flows
+	Install   bool          // put what is learned into the main routing table,
+	Resilient bool          // over resilient groups of next hops: who leaves moves nobody else's flows
+	BFD       time.Duration // interval of BFD with every neighbour, three of which may be missed; 0: none
 }
 
 // Neighbor is who may connect, or, given a port, who is connected to.

@@ -41,6 +41,11 @@ func Run(ctx context.Context, c Config, commands io.Reader, reports io.Writer) e
 		}
 		defer table.close()
 	}
+	watch, err := newWatch(c.BFD)
+	if err != nil {
+		return fmt.Errorf("bgptest: %w", err)
+	}
+	defer watch.close()
 	lines, ended := readLines(commands)
 	again := time.NewTicker(retry)
 	defer again.Stop()
@@ -60,12 +65,19 @@ func Run(ctx context.Context, c Config, commands io.Reader, reports io.Writer) e
 			}
 		}
 		last = state
+		if err := watch.follow(state.Sessions); err != nil {
+			return fmt.Errorf("bgptest: %w", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ended:
 			return nil
 		case <-s.news:
+		case <-watch.changes():
+			for _, a := range watch.lost() {
+				s.reset(a)
+			}
 		case <-again.C:
 			if err := table.audit(); err != nil {
 				return fmt.Errorf("bgptest: %w", err)

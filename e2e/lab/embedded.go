@@ -26,8 +26,13 @@ type embedded struct {
 	commands io.WriteCloser
 }
 
-func newEmbedded(h *Host, password string, resilient bool) *embedded {
+func newEmbedded(h *Host, password string, bfd, resilient bool) *embedded {
+	interval := time.Duration(0)
+	if bfd {
+		interval = 100 * time.Millisecond
+	}
 	return &embedded{host: h, config: bgptest.Config{
+		BFD:       interval,
 		Resilient: resilient,
 		ASN:       65000,
 		RouterID:  netip.MustParseAddr("10.1.0.1"),

@@ -50,8 +50,7 @@ var RouterKinds = []string{"bird", "frr", "embedded", "resilient"}
 
 // NewRouter prepares a routing daemon on the host: "bird" or "frr", the real
 // ones, or "embedded", which needs nothing to be installed; "resilient" is the
-// embedded one with resilient groups of next hops. A password turns TCP-MD5 on;
-// BFD is not for the embedded one.
+// embedded one with resilient groups of next hops. A password turns TCP-MD5 on.
 func (h *Host) NewRouter(kind, password string, bfd bool) (Router, error) {
 	switch kind {
 	case "bird":
@@ -59,9 +58,9 @@ func (h *Host) NewRouter(kind, password string, bfd bool) (Router, error) {
 	case "frr":
 		return &frr{host: h, config: withBFD(withPassword(RouterConfig(kind), password), bfd), bfd: bfd}, nil
 	case "embedded":
-		return newEmbedded(h, password, false), nil
+		return newEmbedded(h, password, bfd, false), nil
 	case "resilient":
-		return newEmbedded(h, password, true), nil
+		return newEmbedded(h, password, bfd, true), nil
 	}
 	return nil, fmt.Errorf("router %q: want one of %s", kind, strings.Join(RouterKinds, ", "))
 }
