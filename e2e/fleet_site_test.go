@@ -168,7 +168,7 @@ func (f *fleet) through(t *testing.T, d *lab.Director) *lab.Probe {
 				if other.Process == nil || !other.Process.Running() {
 					continue
 				}
-				sessions, err := other.Sessions("--client", p.Local())
+				sessions, err := other.Sessions("--client", p.Host(), "--role", "home")
 				if err != nil {
 					return err
 				}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -14,11 +15,14 @@ import (
 // demo is the story's stage.
 type demo struct {
 	*screen
-	site    *lab.Site
-	lb      *lab.Director
-	servers []*lab.Process
-	crowd   *lab.Crowd
-	broken  int // of the crowd, so far
+	site   *lab.Site
+	lb     *lab.Director // the one that is shown
+	frozen *lab.Director // that answers nobody
+	crowds []*lab.Crowd
+	churn  *lab.Churn
+
+	broken int // of the crowds, at the end
+	echoed uint64
 }
 
 // step is one scene: what is about to be shown, and the showing.
@@ -28,7 +32,7 @@ type step struct {
 }
 
 // sceneTime bounds a scene, so that the demo ends whatever happens.
-const sceneTime = 30 * time.Second
+const sceneTime = time.Minute
 
 func (d *demo) play(story []step) error {
 	for _, s := range story {
@@ -57,6 +61,41 @@ func (d *demo) scene(s step) (err error) {
 	}()
 	return s.play(d)
 }
+
+// whole waits until the router sends the VIPs to every director, and each knows
+// all others to serve.
+func (d *demo) whole() error {
+	var names []string
+	for _, lb := range d.site.Directors {
+		names = append(names, lb.Host.Name)
+	}
+	for _, prefix := range d.vips() {
+		if err := d.site.Gateway.AwaitLearned(20*time.Second, prefix, names...); err != nil {
+			return err
+		}
+	}
+	for _, lb := range d.site.Directors {
+		if err := lb.AwaitNodes(10*time.Second, names...); err != nil {
+			return err
+		}
+		if err := lb.AwaitAllUp(10 * time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) vips() (prefixes []string) {
+	for _, a := range []string{d.site.VIP4, d.site.VIP6} {
+		ip := netip.MustParseAddr(a)
+		prefixes = append(prefixes, netip.PrefixFrom(ip, ip.BitLen()).String())
+	}
+	return prefixes
+}
+
+// crowdHost4 and crowdHost6 are how the crowds' ends begin.
+func (d *demo) crowdHost4() string { return d.site.Clients[1].Ports[0].Addr(false).String() + ":" }
+func (d *demo) crowdHost6() string { return "[" + d.site.Clients[1].Ports[0].Addr(true).String() + "]:" }
 
 // fleetlb shows a command of the operator and what it answers.
 func (d *demo) fleetlb(args ...string) error {
@@ -98,18 +137,20 @@ func (d *demo) showAnswers(answers map[string]int) {
 func (d *demo) servicesTOML() string {
 	var b strings.Builder
 	for _, s := range []struct {
-		name, vip string
-		port      int
-		v6        bool
+		name, vip, protocol string
+		port                int
+		v6                  bool
 	}{
-		{"web", d.site.VIP4 + ":80", lab.HTTPPort, false},
-		{"web6", "[" + d.site.VIP6 + "]:80", lab.HTTPPort, true},
-		{"echo", d.site.VIP4 + ":7007", lab.EchoPort, false},
+		{"web", d.site.VIP4 + ":80", "tcp", lab.HTTPPort, false},
+		{"web6", "[" + d.site.VIP6 + "]:80", "tcp", lab.HTTPPort, true},
+		{"echo", d.site.VIP4 + ":7007", "tcp", lab.EchoPort, false},
+		{"echo6", "[" + d.site.VIP6 + "]:7007", "tcp", lab.EchoPort, true},
+		{"echo-udp", d.site.VIP4 + ":7007", "udp", lab.EchoPort, false},
 	} {
 		fmt.Fprintf(&b, `[[service]]
 name = %q
 vip = %q
-protocol = "tcp"
+protocol = %q
 scheduler = "wrr"
   [service.check]
   type = "http"
@@ -119,7 +160,7 @@ scheduler = "wrr"
   timeout = "1s"
   fall = 2
   rise = 2
-`, s.name, s.vip, lab.HTTPPort)
+`, s.name, s.vip, s.protocol, lab.HTTPPort)
 		for i := range d.site.Servers {
 			fmt.Fprintf(&b, "  [[service.server]]\n  address = %q\n  weight = %d\n",
 				lab.ServerAddress(i+1, s.port, s.v6), weights[i])

@@ -27,7 +27,9 @@ func main() {
 
 func run() int {
 	out := newScreen(os.Stdout)
-	site, err := lab.OpenSite(lab.Options{Router: router(), Clients: 2})
+	site, err := lab.OpenSite(lab.Options{
+		Shape: lab.Routed, Router: router(), BFD: "100ms", Fleet: true, Directors: 3, Clients: 2,
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 1
@@ -44,7 +46,7 @@ func run() int {
 		d.keep()
 		return 1
 	}
-	out.ok("demo: OK")
+	out.ok("demo: OK broken=%d", d.broken)
 	d.keep()
 	return 0
 }
@@ -72,11 +74,6 @@ func useOwnBinaries() {
 func (d *demo) keep() {
 	if os.Getenv("KEEP") == "" {
 		return
-	}
-	if d.lb.Process != nil && !d.lb.Process.Running() {
-		if err := d.lb.Start(); err != nil {
-			d.fail("demo: the director does not start again: %v", err)
-		}
 	}
 	enter := ""
 	if d.site.Rootless() {

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"strings"
+	"syscall"
 	"time"
 
 	"fleetlb/e2e/lab"
@@ -13,55 +14,60 @@ import (
 // weights of the three servers.
 var weights = []int{3, 2, 1}
 
-// crowdSize is how many long-lived connections accompany the story.
-const crowdSize = 24
+// crowdSize is how many long-lived connections accompany the story, half of them
+// over IPv6; churnRate how many new ones come and go a second.
+const (
+	crowdSize = 200
+	churnRate = 50
+)
 
-// story is the demo: one director in front of three servers.
+// story is the demo: a fleet of three directors in front of three servers, and
+// what becomes of its connections when directors die, freeze, drain and change.
 var story = []step{
 	{"The site", (*demo).showSite},
-	{"A director starts, and the router learns its virtual addresses by BGP", (*demo).startDirector},
+	{"Three directors start, and the router learns their virtual addresses by BGP", (*demo).startDirectors},
 	{"60 requests, half over IPv4 and half over IPv6: shared out 3:2:1", (*demo).showBalance},
-	{"Long-lived connections, and what the director knows about them", (*demo).showSessions},
-	{"kill -9 a server", (*demo).killServer},
-	{"The server comes back", (*demo).reviveServer},
-	{"Drain a server: no new connections, the old ones go on", (*demo).drainServer},
-	{"The director is told to end: it withdraws its addresses first", (*demo).endDirector},
+	{"200 long-lived connections, and a stream of new ones", (*demo).showSessions},
+	{"kill -9 a director", (*demo).killDirector},
+	{"It comes back", (*demo).reviveDirector},
+	{"Freeze a director: SIGSTOP, the death that nobody announces", (*demo).freezeDirector},
+	{"It wakes up", (*demo).thawDirector},
+	{"Drain a director, and let it serve again", (*demo).drainDirector},
+	{"The router spreads connections anew, and moves most of them", (*demo).rehash},
+	{"An upgrade: every director is restarted, one after the other", (*demo).upgrade},
+	{"All is as it was", (*demo).sum},
 }
 
 func (d *demo) showSite() error {
 	d.say(`
-   client1 ─┐                            ┌──── server1 (weight 3)
-            ├── router ══ BGP ══ lb1 ────┼──── server2 (weight 2)
-   client2 ─┘                            └──── server3 (weight 1)
+   client1 ─┐            ┌─ lb1 ─┐            ┌─ server1 (weight 3)
+            ├── router ══╪═ lb2 ═╪── router ──┼─ server2 (weight 2)
+   client2 ─┘            └─ lb3 ─┘            └─ server3 (weight 1)
 
-   Every box is a network namespace of this machine. The router runs %s.
+   Every box is a network namespace of this machine; there is one router, which
+   runs %s and speaks BGP with BFD. It spreads connections over the directors,
+   which tell each other of their sessions.
    Virtual addresses: %s and %s; no host has them.`, router(), d.site.VIP4, d.site.VIP6)
 	for _, s := range d.site.Servers {
-		p, err := s.Serve()
-		if err != nil {
+		if _, err := s.Serve(); err != nil {
 			return err
 		}
-		d.servers = append(d.servers, p)
 	}
 	return nil
 }
 
-func (d *demo) startDirector() error {
-	d.lb.Services = d.servicesTOML()
-	started := time.Now()
-	if err := d.lb.Start(); err != nil {
-		return err
-	}
-	for _, prefix := range d.vips() {
-		if err := d.site.Gateway.AwaitLearned(15*time.Second, prefix, "lb1"); err != nil {
+func (d *demo) startDirectors() error {
+	for _, lb := range d.site.Directors {
+		lb.Services = d.servicesTOML()
+		lb.Node = `withdraw_delay = "1s"`
+		if err := lb.Start(); err != nil {
 			return err
 		}
 	}
-	d.say("   %d ms after its start, the router sends %s and %s to lb1.", time.Since(started).Milliseconds(), d.site.VIP4, d.site.VIP6)
-	if err := d.site.AwaitEstablished(10 * time.Second); err != nil {
+	if err := d.whole(); err != nil {
 		return err
 	}
-	if err := d.lb.AwaitAllUp(10 * time.Second); err != nil {
+	if err := d.fleetlb("nodes"); err != nil {
 		return err
 	}
 	if err := d.fleetlb("bgp", "neighbors"); err != nil {
@@ -76,169 +82,275 @@ func (d *demo) showBalance() error {
 		return err
 	}
 	for i, s := range d.site.Servers {
-		// Two services share them out, so each may be one off.
-		if got, want := answers[s.Name], 10*weights[i]; got < want-2 || got > want+2 {
-			return fmt.Errorf("%s answered %d of 60 requests, want %d", s.Name, got, want)
+		// Each director shares out what it gets, of each of two services.
+		if got, want := answers[s.Name], 10*weights[i]; got < want-8 || got > want+8 {
+			return fmt.Errorf("%s answered %d of 60 requests, want about %d", s.Name, got, want)
 		}
 	}
 	return nil
 }
 
-func (d *demo) showSessions() (err error) {
-	address := fmt.Sprintf("%s:%d", d.site.VIP4, lab.EchoPort)
-	if d.crowd, err = d.site.Clients[1].Crowd(context.Background(), address, crowdSize, 50*time.Millisecond); err != nil {
+func (d *demo) showSessions() error {
+	for _, vip := range []string{d.site.VIP4, "[" + d.site.VIP6 + "]"} {
+		c, err := d.site.Clients[1].Crowd(context.Background(), fmt.Sprintf("%s:%d", vip, lab.EchoPort), crowdSize/2, 200*time.Millisecond)
+		if err != nil {
+			return err
+		}
+		d.crowds = append(d.crowds, c)
+	}
+	d.churn = d.site.Clients[0].Churn(fmt.Sprintf("%s:%d", d.site.VIP4, lab.EchoPort), churnRate)
+	if err := d.proven(); err != nil {
 		return err
 	}
-	if err := d.crowd.Proven(5 * time.Second); err != nil {
-		return err
-	}
-	if err := d.fleetlb("servers", "echo"); err != nil {
-		return err
-	}
-	out, err := d.lb.CLI("sessions", "--service", "echo", "--limit", "4")
+	out, err := d.lb.CLI("sessions", "--service", "echo", "--state", "established", "--limit", "4")
 	if err != nil {
 		return err
 	}
-	d.command("fleetlb sessions --service echo --limit 4", out)
-	d.say("   A server sees a local address, never the client's or the VIP.")
-	return d.unbroken(0)
+	d.command("fleetlb sessions --service echo --state established --limit 4", out)
+	d.say("   Every session is known to other directors before it is 10 ms old. A server sees a\n   local address, never the client's or the VIP.")
+	return d.unbroken(nil)
 }
 
-func (d *demo) killServer() error {
-	hit, err := d.sessionsOn(2)
-	if err != nil {
-		return err
-	}
-	killed := time.Now()
-	d.servers[1].Kill()
-	address := lab.ServerAddress(2, lab.HTTPPort, false)
-	if err := d.lb.AwaitServer(10*time.Second, "web", address, "down"); err != nil {
-		return err
-	}
-	d.say("   server2 was found dead after %d ms.", time.Since(killed).Milliseconds())
-	for _, service := range []string{"web6", "echo"} {
-		if err := d.awaitServer2(service, "down"); err != nil {
-			return err
-		}
-	}
-	answers, err := d.requests(60)
-	if err != nil {
-		return err
-	}
-	if answers["server2"] != 0 {
-		return fmt.Errorf("%d requests went to the dead server", answers["server2"])
-	}
-	if err := d.crowd.Proven(5 * time.Second); err != nil {
-		return err
-	}
-	return d.unbroken(hit)
-}
-
-func (d *demo) reviveServer() (err error) {
-	if d.servers[1], err = d.site.Servers[1].Serve(); err != nil {
-		return err
-	}
-	back := time.Now()
-	for _, service := range []string{"web", "web6", "echo"} {
-		if err := d.awaitServer2(service, "up"); err != nil {
-			return err
-		}
-	}
-	d.say("   server2 gets connections again after %d ms.", time.Since(back).Milliseconds())
-	answers, err := d.requests(60)
-	if err == nil && answers["server2"] == 0 {
-		err = errors.New("it gets none")
-	}
-	return err
-}
-
-func (d *demo) drainServer() error {
-	for _, service := range []string{"web", "web6", "echo"} {
-		if err := d.fleetlb("server", "drain", service, d.serverAddress(service, 1)); err != nil {
-			return err
-		}
-	}
-	answers, err := d.requests(30)
-	if err != nil {
-		return err
-	}
-	if answers["server1"] != 0 {
-		return fmt.Errorf("%d new connections went to the draining server", answers["server1"])
-	}
-	if err := d.crowd.Proven(5 * time.Second); err != nil {
-		return err
-	}
-	if err := d.fleetlb("servers", "echo"); err != nil {
-		return err
-	}
-	return d.unbroken(-1)
-}
-
-func (d *demo) endDirector() error {
-	d.crowd.Stop()
-	started := time.Now()
-	ended := make(chan struct{})
-	go func() { d.lb.Process.Stop(); close(ended) }()
-	for _, prefix := range d.vips() {
-		if err := d.site.Gateway.AwaitLearned(10*time.Second, prefix); err != nil {
-			return err
-		}
-	}
-	withdrawn := time.Since(started)
-	<-ended
-	if d.lb.Process.Crashed() {
-		return fmt.Errorf("the director ended with %s", d.lb.Process.State())
-	}
-	d.say("   The router forgot the addresses after %d ms, the director ended after %d ms.",
-		withdrawn.Milliseconds(), time.Since(started).Milliseconds())
-	return nil
-}
-
-// unbroken checks how many of the long-lived connections are lost so far: want,
-// or if that is negative, as many as before.
-func (d *demo) unbroken(want int) error {
-	broken, before := len(d.crowd.Broken()), d.broken
-	if want < 0 {
-		want = before
-	}
-	if broken != want {
-		return fmt.Errorf("%d long-lived connections broke, want %d: %v", broken, want, d.crowd.Broken())
-	}
-	d.broken = broken
-	if broken > before {
-		d.say("   Long-lived connections: %d were the dead server's own; the other %d never noticed.", broken, crowdSize-broken)
+func (d *demo) killDirector() error {
+	victim := d.site.Directors[1]
+	return d.fault(victim, func() error {
+		victim.Process.Kill()
 		return nil
+	})
+}
+
+func (d *demo) reviveDirector() error {
+	victim := d.site.Directors[1]
+	started := time.Now()
+	if err := victim.Start(); err != nil {
+		return err
 	}
-	d.say("   Long-lived connections: %d go on, %d messages echoed so far, none broken.", crowdSize-broken, d.crowd.Echoed())
+	d.say("   It announced nothing before it had learned the sessions, after %d ms.", time.Since(started).Milliseconds())
+	if err := d.whole(); err != nil {
+		return err
+	}
+	return d.unbroken(nil)
+}
+
+func (d *demo) freezeDirector() error {
+	victim := d.site.Directors[2]
+	return d.fault(victim, func() error {
+		victim.Process.Freeze()
+		d.frozen = victim
+		return nil
+	})
+}
+
+func (d *demo) thawDirector() error {
+	time.Sleep(3 * time.Second) // the others have gone on without it
+	d.site.Directors[2].Process.Thaw()
+	d.frozen = nil
+	if err := d.whole(); err != nil {
+		return err
+	}
+	d.say("   It knew that it had slept, learned what it had missed, and serves again.")
+	return d.unbroken(nil)
+}
+
+func (d *demo) drainDirector() error {
+	victim := d.site.Directors[0]
+	if err := d.fault(victim, func() error {
+		_, err := victim.CLI("node", "drain")
+		return err
+	}); err != nil {
+		return err
+	}
+	if _, err := victim.CLI("node", "undrain"); err != nil {
+		return err
+	}
+	return d.whole()
+}
+
+// rehash has the router spread by addresses alone and then by ports again: each
+// time most connections meet another director.
+func (d *demo) rehash() error {
+	for _, policy := range []string{"0", "1"} {
+		for _, family := range []string{"ipv4", "ipv6"} {
+			if err := d.site.Gateway.Sysctl("net."+family+".fib_multipath_hash_policy", policy); err != nil {
+				return err
+			}
+		}
+		if err := d.proven(); err != nil {
+			return err
+		}
+	}
+	return d.unbroken(nil)
+}
+
+func (d *demo) upgrade() error {
+	for _, lb := range d.site.Directors {
+		asked := time.Now()
+		lb.Process.Signal(syscall.SIGTERM)
+		if err := lb.Process.Wait(15 * time.Second); err != nil {
+			return err
+		}
+		left := time.Since(asked)
+		if err := lb.Start(); err != nil {
+			return err
+		}
+		if err := d.whole(); err != nil {
+			return err
+		}
+		d.say("   %s left after %d ms and serves again after %d ms.", lb.Host.Name, left.Milliseconds(), time.Since(asked).Milliseconds())
+	}
+	return d.unbroken(nil)
+}
+
+func (d *demo) sum() error {
+	served, failed := d.churn.Stop()
+	if err := d.proven(); err != nil {
+		return err
+	}
+	if err := d.fleetlb("nodes"); err != nil {
+		return err
+	}
+	for _, c := range d.crowds {
+		d.broken += len(c.Stop())
+		d.echoed += c.Echoed()
+	}
+	d.say("   Long-lived connections: broken %d/%d, %d messages came back whole.", d.broken, crowdSize, d.echoed)
+	d.say("   New connections: %d served, %d failed.", served, len(failed))
+	if d.broken != 0 {
+		return fmt.Errorf("%d long-lived connections broke", d.broken)
+	}
 	return nil
 }
 
-// sessionsOn counts the long-lived connections of one server.
-func (d *demo) sessionsOn(server int) (n int, err error) {
-	sessions, err := d.lb.Sessions("--service", "echo")
-	for _, s := range sessions {
-		if s.State == "established" && s.Server == lab.ServerAddress(server, lab.EchoPort, false) {
-			n++
+// fault does something to a director while a probe goes through it, and tells
+// what that has cost.
+func (d *demo) fault(victim *lab.Director, do func() error) error {
+	probe, err := d.through(victim)
+	if err != nil {
+		return err
+	}
+	carried, err := d.carriedBy(victim)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := do(); err != nil {
+		return err
+	}
+	var others []string
+	for _, lb := range d.site.Directors {
+		if lb != victim {
+			others = append(others, lb.Host.Name)
 		}
 	}
-	return n, err
-}
-
-func (d *demo) awaitServer2(service, state string) error {
-	return d.lb.AwaitServer(10*time.Second, service, d.serverAddress(service, 2), state)
-}
-
-func (d *demo) serverAddress(service string, i int) string {
-	if service == "echo" {
-		return lab.ServerAddress(i, lab.EchoPort, false)
+	for _, prefix := range d.vips() {
+		if err := d.site.Gateway.AwaitLearned(15*time.Second, prefix, others...); err != nil {
+			return err
+		}
 	}
-	return lab.ServerAddress(i, lab.HTTPPort, service == "web6")
+	d.say("   %s carried %d of the connections. The router sent them elsewhere after %d ms.", victim.Host.Name, carried, time.Since(began).Milliseconds())
+	if err := d.proven(); err != nil {
+		return err
+	}
+	return d.unbroken(probe)
 }
 
-func (d *demo) vips() (prefixes []string) {
-	for _, a := range []string{d.site.VIP4, d.site.VIP6} {
-		ip := netip.MustParseAddr(a)
-		prefixes = append(prefixes, netip.PrefixFrom(ip, ip.BitLen()).String())
+// through starts a stream of datagrams, one a millisecond, that a director
+// carries.
+func (d *demo) through(victim *lab.Director) (*lab.Probe, error) {
+	for range 40 {
+		p, err := d.site.Clients[0].Probe(context.Background(), fmt.Sprintf("%s:%d", d.site.VIP4, lab.EchoPort), time.Millisecond)
+		if err != nil {
+			return nil, err
+		}
+		carried := false
+		if err := lab.Await(5*time.Second, "the probe to be carried", func() error {
+			for _, lb := range d.site.Directors {
+				if !lb.Process.Running() {
+					continue
+				}
+				sessions, err := lb.Sessions("--client", p.Host(), "--service", "echo-udp", "--role", "home")
+				if err != nil {
+					return err
+				}
+				for _, s := range sessions {
+					if s.Client == p.Local() {
+						carried = lb == victim
+						return nil
+					}
+				}
+			}
+			return errors.New("nobody carries it")
+		}); err != nil {
+			return nil, err
+		}
+		if carried {
+			return p, nil
+		}
+		p.Stop()
 	}
-	return prefixes
+	return nil, fmt.Errorf("40 probes, and none by way of %s", victim.Host.Name)
+}
+
+// carriedBy counts the long-lived connections that are a director's own or that
+// it has adopted.
+func (d *demo) carriedBy(lb *lab.Director) (n int, err error) {
+	for _, role := range []string{"home", "adopted"} {
+		sessions, err := lb.Sessions("--state", "established", "--role", role)
+		if err != nil {
+			return 0, err
+		}
+		for _, s := range sessions {
+			if strings.HasPrefix(s.Client, d.crowdHost4()) || strings.HasPrefix(s.Client, d.crowdHost6()) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// proven waits until every long-lived connection has spoken again.
+func (d *demo) proven() error {
+	for _, c := range d.crowds {
+		if err := c.Proven(25 * time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unbroken checks that no long-lived connection is lost, and says what the
+// others did; probe, if there is one, ends and tells how long nothing went
+// through.
+func (d *demo) unbroken(probe *lab.Probe) error {
+	broken, adopted := 0, 0
+	for _, c := range d.crowds {
+		broken += len(c.Broken())
+	}
+	for _, lb := range d.site.Directors {
+		if !lb.Process.Running() || d.frozen == lb {
+			continue
+		}
+		sessions, err := lb.Sessions("--role", "adopted", "--state", "established")
+		if err != nil {
+			return err
+		}
+		adopted += len(sessions)
+	}
+	said := fmt.Sprintf("   broken %d/%d, %d sessions adopted", broken, crowdSize, adopted)
+	if probe != nil {
+		r := probe.Stop()
+		said += fmt.Sprintf(", blackhole %d ms", r.Blackhole.Milliseconds())
+		if r.Lost == r.Sent {
+			return errors.New("the probe never came through")
+		}
+	}
+	d.say("%s", said)
+	if broken != 0 {
+		for _, c := range d.crowds {
+			for _, b := range c.Broken() {
+				return fmt.Errorf("%d of %d long-lived connections broke, the first: %v", broken, crowdSize, b)
+			}
+		}
+	}
+	return nil
 }

@@ -53,6 +53,12 @@ func (h *Host) Probe(ctx context.Context, address string, interval time.Duration
 // Local is the client's end.
 func (p *Probe) Local() string { return p.conn.LocalAddr().String() }
 
+// Host is the client's address.
+func (p *Probe) Host() string {
+	host, _, _ := net.SplitHostPort(p.Local())
+	return host
+}
+
 func (p *Probe) send() {
 	defer p.workers.Done()
 	tick := time.NewTicker(p.interval)
