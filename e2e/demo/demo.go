@@ -95,7 +95,9 @@ func (d *demo) vips() (prefixes []string) {
 
 // crowdHost4 and crowdHost6 are how the crowds' ends begin.
 func (d *demo) crowdHost4() string { return d.site.Clients[1].Ports[0].Addr(false).String() + ":" }
-func (d *demo) crowdHost6() string { return "[" + d.site.Clients[1].Ports[0].Addr(true).String() + "]:" }
+func (d *demo) crowdHost6() string {
+	return "[" + d.site.Clients[1].Ports[0].Addr(true).String() + "]:"
+}
 
 // fleetlb shows a command of the operator and what it answers.
 func (d *demo) fleetlb(args ...string) error {
