@@ -119,7 +119,7 @@ func (c *Client) Edit(ctx context.Context, edits []Edit) error {
 
 // Save returns the name of the file.
 func (c *Client) Save(ctx context.Context) (string, error) {
-	saved, err := exchange[savedFile](ctx, c, http.MethodPost, "/v1/config/save", nil)
+	saved, err := told[savedFile](ctx, c, http.MethodPost, "/v1/config/save", nil)
 	if err == nil && len(saved) != 1 {
 		err = &Error{Internal, "config save", "the director does not say where"}
 	}

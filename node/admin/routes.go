@@ -65,10 +65,10 @@ func routes(b Backend) http.Handler {
 		})
 	}
 	keyring("POST /v1/keyring", "keyring add", func(r *http.Request) (holders []KeyHolder, err error) {
-		err = withBody(func(r *http.Request, k keySpec) error {
+		var k keySpec
+		if err = decode(r, &k); err == nil {
 			holders, err = b.AddKey(r.Context(), k.Key)
-			return err
-		})(r)
+		}
 		return holders, err
 	})
 	keyring("PUT /v1/keyring/{id}", "keyring use", func(r *http.Request) ([]KeyHolder, error) {
