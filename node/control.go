@@ -98,6 +98,9 @@ func (d *director) apply() error {
 	}
 	d.table, d.specs, d.plan = table, p.specs, p
 	d.tell()
+	if d.company != nil && d.company.held() == "" {
+		d.company.served = true
+	}
 	return d.announce(p.routes)
 }
 

@@ -102,6 +102,8 @@ func TestDrainNode(t *testing.T) {
 	w, d := newWorld(t, write(t, t.TempDir(), carrier+speaks+tomls(t, web)))
 	w.health(d, "11 up")
 	d.settle()
+	serving(t, d)
+	b := backend{d}
 	for _, row := range []struct {
 		drain bool
 		state string
@@ -111,7 +113,11 @@ func TestDrainNode(t *testing.T) {
 		{false, "serving", "announce 10.2.1.0/28 203.0.113.10/32"},
 	} {
 		w.since()
-		if err := d.drain(row.drain); err != nil {
+		move := b.DrainNode
+		if !row.drain {
+			move = b.UndrainNode
+		}
+		if err := move(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if got := w.since(); !strings.HasSuffix(got, row.want) || d.state() != row.state {
@@ -119,7 +125,7 @@ func TestDrainNode(t *testing.T) {
 		}
 	}
 	d.speaker = nil
-	if err := d.drain(true); err == nil || err.Error() != "there is no [bgp]: nobody can be told to send connections elsewhere" {
+	if err := b.DrainNode(t.Context()); err == nil || err.Error() != "there is no [bgp]: nobody can be told to send connections elsewhere" {
 		t.Error(err)
 	}
 }

@@ -17,12 +17,15 @@ import (
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/packet"
+	"fleetlb/gossip/replica"
 	"fleetlb/node/config"
 	"fleetlb/node/health"
 )
 
 // A world is everything at a director's edges. It notes what is done to it.
 type world struct {
+	replica.Sessions // nobody asks for them
+
 	mu       sync.Mutex
 	events   []string
 	clock    func() string    // put before each event; nil: nothing

@@ -1,0 +1,418 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fleetlb/gossip"
+	"fleetlb/gossip/replica"
+	"fleetlb/node/admin"
+	"fleetlb/session"
+)
+
+// friends are the rest of a fleet, as one director meets it.
+type friends struct {
+	mu        sync.Mutex
+	members   []gossip.Member
+	conflicts []gossip.Conflict
+	told      []gossip.Info
+	live      []replica.Member
+	self      session.Owner
+	unacked   int
+	syncs     chan error // what becomes of each Sync
+	left      bool
+	news      chan struct{}
+}
+
+func (f *friends) Members() []gossip.Member     { return f.members }
+func (f *friends) Changes() <-chan struct{}     { return f.news }
+func (f *friends) Conflicts() []gossip.Conflict { return f.conflicts }
+func (f *friends) Address() netip.AddrPort      { return netip.MustParseAddrPort("10.1.0.11:7946") }
+func (f *friends) Refusals() []gossip.Refusal {
+	return []gossip.Refusal{{Reason: "forged", Text: "sealed with another key", Count: 3}, {Reason: "stale"}}
+}
+func (f *friends) Leave(context.Context) error   { f.left = true; return nil }
+func (f *friends) Handle(string, gossip.Handler) {}
+func (f *friends) Keyring(context.Context) []gossip.KeyHolder {
+	return []gossip.KeyHolder{{Member: "lb1", Keys: []string{"aa"}}, {Member: "lb2", Err: errors.New("away")}}
+}
+func (f *friends) AddKey(_ context.Context, key []byte) (string, []gossip.KeyHolder) {
+	return "", []gossip.KeyHolder{{Member: "lb1", Err: errors.New("a key has 32 bytes")}}
+}
+func (f *friends) UseKey(context.Context, string) []gossip.KeyHolder    { return nil }
+func (f *friends) RemoveKey(context.Context, string) []gossip.KeyHolder { return nil }
+func (f *friends) Call(context.Context, session.NodeID, string, []byte) (io.ReadCloser, error) {
+	return nil, errors.New("no answer")
+}
+
+func (f *friends) Announce(i gossip.Info) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, i)
+	return nil
+}
+
+// states are what was told since it was last asked.
+func (f *friends) states() (all []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, i := range f.told {
+		all = append(all, string(i.State))
+	}
+	f.told = nil
+	return slices.Compact(all)
+}
+
+type engine struct{ *friends }
+
+func (e engine) SetSelf(o session.Owner)       { e.self = o }
+func (e engine) SetMembers(m []replica.Member) { e.live = m }
+func (e engine) Keeps() (all [session.Slots]bool) {
+	for i := range all {
+		all[i] = true
+	}
+	return all
+}
+func (e engine) Stats() replica.Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return replica.Stats{Unacked: e.unacked}
+}
+func (e engine) Refusals() []replica.Refusal { return nil }
+func (e engine) Sync(ctx context.Context, _ func(replica.Progress)) error {
+	select {
+	case err := <-e.syncs:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// member is another director: its name, a ! if it is dead, and its block.
+func member(name, block string) gossip.Member {
+	bare := strings.TrimSuffix(name, "!")
+	return gossip.Member{
+		ID: session.NodeIDOf(bare), Name: bare, Alive: bare == name, Since: time.Now(),
+		Info: gossip.Info{Epoch: 1, State: gossip.Serving, Blocks: []netip.Prefix{netip.MustParsePrefix(block)}},
+	}
+}
+
+const gossips = `
+[gossip]
+bind = "127.0.0.1:7946"
+seeds = ["127.0.0.1:7947"]
+`
+
+// newFleet is a world with a director that has joined others.
+func newFleet(t *testing.T, members ...gossip.Member) (*world, *director, *friends) {
+	t.Helper()
+	w, d := newWorld(t, write(t, t.TempDir(), carrier+speaks+gossips+tomls(t, web)))
+	w.health(d, "11 up, 12 up")
+	f := &friends{members: members, syncs: make(chan error), news: make(chan struct{}, 1)}
+	d.company = &company{members: f, engine: engine{f}, syncing: true, state: gossip.Syncing, epoch: 7}
+	d.meet()
+	return w, d, f
+}
+
+// routesNow are what was announced last.
+func routesNow(w *world) string {
+	last := ""
+	for line := range strings.Lines(w.since()) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "announce"); ok {
+			last = strings.TrimSpace(rest)
+		}
+	}
+	return last
+}
+
+// TestBackups: every director announces every block, each successor with a path
+// of its own length, and they keep their order whoever else comes or goes.
+func TestBackups(t *testing.T) {
+	block := func(i int) string { return fmt.Sprintf("10.2.%d.0/28", i) }
+	// order lists who announces a block, the most wanted first, while the
+	// directors in dead are.
+	order := func(of, n int, dead ...int) (names []string) {
+		prepends := map[int]string{}
+		for self := 1; self <= n; self++ {
+			if slices.Contains(dead, self) {
+				continue
+			}
+			in := sound(nil, "")
+			in.locals, in.self = []netip.Prefix{netip.MustParsePrefix(block(self))}, session.NodeIDOf(fmt.Sprint("lb", self))
+			for other := 1; other <= n; other++ {
+				if other != self {
+					m := member(fmt.Sprint("lb", other), block(other))
+					m.Alive = !slices.Contains(dead, other)
+					in.others = append(in.others, m)
+				}
+			}
+			for _, r := range newPlan(in).routes {
+				if r.Prefix.String() != block(of) {
+					continue
+				}
+				if other, taken := prepends[r.Prepend]; taken {
+					t.Fatalf("%s and lb%d announce %s with %d prepended", other, self, block(of), r.Prepend)
+				}
+				prepends[r.Prepend] = fmt.Sprint("lb", self)
+			}
+		}
+		for prepend := range mostPrepended + 1 {
+			if name := prepends[prepend]; name != "" {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	first := map[string]bool{}
+	for of := 1; of <= 5; of++ {
+		all := order(of, 5)
+		if len(all) != 5 || all[0] != fmt.Sprint("lb", of) {
+			t.Errorf("%s is announced by %v, want all, its owner first", block(of), all)
+		}
+		first[all[1]] = true
+		if got := order(of, 5, of); !slices.Equal(got, all[1:]) {
+			t.Errorf("%s without its owner: %v, want %v", block(of), got, all[1:])
+		}
+		gone := all[2]
+		want := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == gone })
+		var number int
+		fmt.Sscanf(gone, "lb%d", &number)
+		if got := order(of, 5, number); !slices.Equal(got, want) {
+			t.Errorf("%s without %s: %v, want %v", block(of), gone, got, want)
+		}
+	}
+	if len(first) < 2 {
+		t.Errorf("all blocks fall to %v", first)
+	}
+}
+
+// TestSync: nothing is announced before the sessions are known, whether that
+// goes well or not.
+func TestSync(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		outcome error
+		problem string
+	}{
+		{"all of them", nil, ""},
+		{"not all of them", errors.New("lb2: the stream broke off"), "it may not know all sessions: lb2: the stream broke off"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, d, f := newFleet(t, member("lb2", "10.2.2.0/28"))
+				d.settle()
+				if got := routesNow(w); got != "" || d.state() != "syncing" {
+					t.Errorf("%s: announces %q before it is in sync", d.state(), got)
+				}
+				if s := d.snapshot.Fleet; !s.Fenced || len(s.Members) != 1 || s.Self.Epoch != 7 {
+					t.Errorf("the workers are told %+v", s)
+				}
+				serving(t, d)
+				go d.sync(t.Context())
+				f.syncs <- tt.outcome
+				synctest.Wait()
+				if got, want := routesNow(w), "10.2.1.0/28 10.2.2.0/28 203.0.113.10/32"; got != want {
+					t.Errorf("in sync it announces %q, want %q", got, want)
+				}
+				d.do(t.Context(), func() error {
+					if d.snapshot.Fleet.Fenced {
+						t.Error("the workers are still fenced")
+					}
+					return nil
+				})
+				if got := f.states(); !slices.Equal(got, []string{"serving"}) {
+					t.Errorf("the fleet is told %q", got)
+				}
+				v, _ := d.view(t.Context())
+				if v.problem() != tt.problem {
+					t.Errorf("problem %q, want %q", v.problem(), tt.problem)
+				}
+			})
+		})
+	}
+}
+
+// A fleet that does not answer keeps a director waiting for so long and no
+// longer, and the operator hears of it.
+func TestSyncTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d, _ := newFleet(t, member("lb2", "10.2.2.0/28"))
+		serving(t, d)
+		began := time.Now()
+		d.sync(t.Context())
+		if took := time.Since(began).Round(time.Second); took != 30*time.Second {
+			t.Errorf("waited %v", took)
+		}
+		if got := routesNow(w); !strings.Contains(got, "203.0.113.10/32") {
+			t.Errorf("announces %q", got)
+		}
+		v, _ := d.view(t.Context())
+		if want := "it may not know all sessions: not done after sync_timeout 30s"; v.problem() != want {
+			t.Errorf("problem %q, want %q", v.problem(), want)
+		}
+	})
+}
+
+// TestFrozen: who was frozen announces nothing, in a new life, until it has
+// learned what it missed.
+func TestFrozen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d, f := newFleet(t, member("lb2", "10.2.2.0/28"))
+		serving(t, d)
+		go d.sync(t.Context())
+		f.syncs <- nil
+		synctest.Wait()
+		w.since()
+		f.states()
+		d.freeze(time.Minute)
+		d.freeze(time.Minute) // another worker
+		synctest.Wait()
+		if got := routesNow(w); got != "" {
+			t.Errorf("announces %q", got)
+		}
+		if got := f.states(); !slices.Equal(got, []string{"syncing"}) || f.self.Epoch <= 7 {
+			t.Errorf("tells %q in epoch %d", got, f.self.Epoch)
+		}
+		f.syncs <- nil
+		synctest.Wait()
+		if got := routesNow(w); !strings.Contains(got, "203.0.113.10/32") {
+			t.Errorf("afterwards announces %q", got)
+		}
+	})
+}
+
+// TestConflict: who does not fit announces nothing, except that services may be
+// changed on one director after the other.
+func TestConflict(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		conflict      gossip.Conflict
+		served, holds bool
+	}{
+		{"our name", gossip.Conflict{Kind: gossip.ConflictName, Ours: true, Text: "lb1 is also at 10.1.0.19"}, true, true},
+		{"our block", gossip.Conflict{Kind: gossip.ConflictBlocks, Ours: true, Text: "10.2.1.0/28 is lb2's"}, true, true},
+		{"their block", gossip.Conflict{Kind: gossip.ConflictBlocks, Text: "10.2.1.0/28 is ours"}, true, false},
+		{"our services, as we join", gossip.Conflict{Kind: gossip.ConflictConfig, Ours: true, Text: "services differ"}, false, true},
+		{"our services, changed later", gossip.Conflict{Kind: gossip.ConflictConfig, Ours: true, Text: "services differ"}, true, false},
+		{"a clock", gossip.Conflict{Kind: gossip.ConflictClock, Ours: true, Text: "clocks differ"}, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, d, f := newFleet(t, member("lb2", "10.2.2.0/28"))
+			d.company.syncing, d.company.served = false, tt.served
+			f.conflicts = []gossip.Conflict{tt.conflict}
+			d.meet()
+			d.settle()
+			if got := routesNow(w); (got == "") != tt.holds {
+				t.Errorf("announces %q, held: %v", got, tt.holds)
+			}
+			if tt.holds != (d.state() == "barred") {
+				t.Errorf("is %s", d.state())
+			}
+			f.conflicts = nil
+			d.meet()
+			d.settle()
+			if got := routesNow(w); !strings.Contains(got, "203.0.113.10/32") {
+				t.Errorf("afterwards announces %q", got)
+			}
+		})
+	}
+}
+
+// TestShare: before connections are moved away, all others know them.
+func TestShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d, f := newFleet(t, member("lb2", "10.2.2.0/28"))
+		d.company.syncing = false
+		d.settle()
+		serving(t, d)
+		w.since()
+		f.unacked = 5
+		time.AfterFunc(time.Second, func() { f.mu.Lock(); f.unacked = 0; f.mu.Unlock() })
+		w.timed()
+		if err := d.drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := w.since(), "0s announce 10.2.1.0/28 10.2.2.0/28 203.0.113.10/32\n0s publish web(2)\n"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "1s announce 10.2.1.0/28 10.2.2.0/28") {
+			t.Errorf("drain:\n%s", got)
+		}
+		if got := f.states(); !slices.Equal(got, []string{"serving", "draining"}) {
+			t.Errorf("tells %q", got)
+		}
+	})
+}
+
+// TestLeaveFleet: a director that has others does not wait for its sessions to
+// end, and says good-bye.
+func TestLeaveFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d, f := newFleet(t, member("lb2", "10.2.2.0/28"))
+		d.company.syncing = false
+		d.config.Node.DrainTimeout = time.Hour
+		w.sessions = 1000
+		d.settle()
+		w.since()
+		began := time.Now()
+		d.leave()
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("left after %v", took)
+		}
+		if !f.left {
+			t.Error("without a word")
+		}
+		if got := f.states(); !slices.Equal(got, []string{"serving", "draining", "leaving"}) {
+			t.Errorf("tells %q", got)
+		}
+	})
+}
+
+// TestNodes: the whole fleet, and what is wrong with whom.
+func TestNodes(t *testing.T) {
+	_, d, f := newFleet(t, member("lb2", "10.2.2.0/28"), member("lb3!", "10.2.3.0/28"))
+	d.company.syncing = false
+	f.conflicts = []gossip.Conflict{{Kind: gossip.ConflictBlocks, With: f.members[0], Text: "lb2 has a part of our 10.2.1.0/28"}}
+	d.meet()
+	d.settle()
+	serving(t, d)
+	b := backend{d}
+	nodes, err := b.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range nodes {
+		got = append(got, strings.TrimSpace(n.Name+" "+n.State+" "+n.Problem))
+	}
+	want := []string{"lb1 serving", "lb2 serving lb2 has a part of our 10.2.1.0/28", "lb3 dead"}
+	if !slices.Equal(got, want) {
+		t.Errorf("nodes %q, want %q", got, want)
+	}
+	findings, err := b.Doctor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for check, state := range map[string]string{"director lb2": "ok", "director lb3": "warn", "fleet": "warn", "fleet: forged": "warn"} {
+		if i := slices.IndexFunc(findings, func(f admin.Finding) bool { return f.Check == check }); i < 0 || findings[i].State != state {
+			t.Errorf("doctor says nothing of %q, or not %s: %+v", check, state, findings)
+		}
+	}
+	holders, err := b.Keyring(t.Context())
+	if err != nil || len(holders) != 2 || holders[1].Error != "away" {
+		t.Errorf("keyring: %+v, %v", holders, err)
+	}
+	if _, err := b.AddKey(t.Context(), "c2hvcnQ="); err == nil || err.Error() != "a key has 32 bytes" {
+		t.Errorf("a short key: %v", err)
+	}
+	d.company = nil
+	if _, err := b.Keyring(t.Context()); err != errAlone {
+		t.Errorf("alone: %v", err)
+	}
+}
