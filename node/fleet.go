@@ -259,6 +259,7 @@ const reportPeriod = time.Second
 func (d *director) report(ctx context.Context) {
 	tick := time.NewTicker(reportPeriod)
 	defer tick.Stop()
+	var before replica.Lag
 	for {
 		select {
 		case <-ctx.Done():
@@ -270,15 +271,26 @@ func (d *director) report(ctx context.Context) {
 			continue
 		}
 		s := d.company.engine.Stats()
+		lag := since(s.Lag, before)
+		before = s.Lag
 		d.do(ctx, func() error {
 			c := d.company
 			c.numbers = gossip.Numbers{
-				Sessions: uint64(counters.Sessions), Slots: s.Whole, SlotsOf: s.Kept,
-				Lag: s.Lag.P50, AtRisk: uint64(s.AtRisk), Suppressed: c.held() != "" && !c.syncing,
+				Sessions: uint64(counters.Sessions), Slots: s.Slots, SlotsOf: s.SlotsOf,
+				Lag: lag.Quantile(0.5), AtRisk: uint64(s.AtRisk), Suppressed: c.held() != "" && !c.syncing,
 			}
 			return c.members.Announce(d.info(c.numbers))
 		})
 	}
+}
+
+// since is what a histogram counted after it was as before.
+func since(now, before replica.Lag) replica.Lag {
+	now.Sum -= before.Sum
+	for i := range now.Counts {
+		now.Counts[i] -= before.Counts[i]
+	}
+	return now
 }
 
 // meetWithin is how long a director that starts waits for any of its seeds to
@@ -305,9 +317,9 @@ func (d *director) sync(ctx context.Context) {
 		c.syncing, c.behind = false, ""
 		if err != nil {
 			c.behind = cmp.Or(context.Cause(bounded), err).Error()
-			d.log.Error("fleet: announcing without all sessions: "+c.behind, "slots", last.Done, "of", last.Of)
+			d.log.Error("fleet: announcing without all sessions: "+c.behind, "slots", last.Slots, "of", last.SlotsOf)
 		} else {
-			d.log.Info("fleet: in sync", "slots", last.Done, "sessions", last.Records, "after", time.Since(started).Round(time.Millisecond))
+			d.log.Info("fleet: in sync", "slots", last.Slots, "sessions", last.Records, "after", time.Since(started).Round(time.Millisecond))
 		}
 		d.settle()
 		return nil

@@ -27,7 +27,7 @@ type friends struct {
 	told      []gossip.Info
 	live      []replica.Member
 	self      session.Owner
-	unacked   int
+	atRisk    int
 	syncs     chan error // what becomes of each Sync
 	left      bool
 	news      chan struct{}
@@ -85,7 +85,7 @@ func (e engine) Keeps() (all [session.Slots]bool) {
 func (e engine) Stats() replica.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return replica.Stats{Unacked: e.unacked}
+	return replica.Stats{AtRisk: e.atRisk}
 }
 func (e engine) Refusals() []replica.Refusal { return nil }
 func (e engine) Sync(ctx context.Context, _ func(replica.Progress)) error {
@@ -335,8 +335,8 @@ func TestShare(t *testing.T) {
 		d.settle()
 		serving(t, d)
 		w.since()
-		f.unacked = 5
-		time.AfterFunc(time.Second, func() { f.mu.Lock(); f.unacked = 0; f.mu.Unlock() })
+		f.atRisk = 5
+		time.AfterFunc(time.Second, func() { f.mu.Lock(); f.atRisk = 0; f.mu.Unlock() })
 		w.timed()
 		if err := d.drain(t.Context()); err != nil {
 			t.Fatal(err)

@@ -67,7 +67,7 @@ func (d *director) share() {
 
 // acknowledged says whether they do.
 func (d *director) acknowledged() bool {
-	return d.company.alone() || d.company.engine.Stats().Unacked == 0
+	return d.company.alone() || d.company.engine.Stats().AtRisk == 0
 }
 
 // depart tells the fleet that this director goes by its own will.

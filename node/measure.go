@@ -51,6 +51,7 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 	s := metrics.Snapshot{
 		Version: m.version, Started: m.started,
 		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
+		Displaced:      c.Displaced,
 		ReloadsApplied: v.reloads.done, ReloadsRefused: v.reloads.failed,
 		LastReloadRefused: v.reloads.lastError != "", ConfigLoaded: v.loaded,
 	}
@@ -78,6 +79,7 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 		})
 	}
 	m.measureLinks(&s, c)
+	m.measureFleet(&s, &v, c)
 	if v.speaker != nil {
 		s.Routes = len(v.plan.routes)
 		measureBGP(&s, v.speaker)

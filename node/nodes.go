@@ -30,12 +30,12 @@ func (b backend) Nodes(ctx context.Context) ([]admin.Node, error) {
 	}
 	s := b.company.engine.Stats()
 	self.Address, self.Epoch = b.company.members.Address(), v.epoch
-	self.Slots, self.SlotsOf = s.Whole, s.Kept
-	self.SyncLagMS, self.AtRisk = s.Lag.P50.Milliseconds(), uint64(s.AtRisk)
+	self.Slots, self.SlotsOf = s.Slots, s.SlotsOf
+	self.SyncLagMS, self.AtRisk = v.numbers.Lag.Milliseconds(), uint64(s.AtRisk)
 	all := []admin.Node{self}
 	for _, m := range v.others {
 		all = append(all, admin.Node{
-			Name: m.Name, Address: m.Address, State: stateOf(&m), Epoch: m.Epoch,
+			Name: m.Name, Address: m.Address, State: conditionOf(&m), Epoch: m.Epoch,
 			Sessions: int(m.Numbers.Sessions), Slots: m.Numbers.Slots, SlotsOf: m.Numbers.SlotsOf,
 			SyncLagMS: m.Numbers.Lag.Milliseconds(), AtRisk: m.Numbers.AtRisk,
 			ConfigDigest: digestText(m.Config), Version: m.Version,
@@ -45,8 +45,8 @@ func (b backend) Nodes(ctx context.Context) ([]admin.Node, error) {
 	return all, nil
 }
 
-// stateOf is another director's condition in a word.
-func stateOf(m *gossip.Member) string {
+// conditionOf is another director's condition in a word.
+func conditionOf(m *gossip.Member) string {
 	switch {
 	case m.Alive && m.Numbers.Suppressed && m.State == gossip.Serving:
 		return "barred"
@@ -158,7 +158,7 @@ func (b backend) fellowship(v *view) (all []admin.Finding) {
 	for i := range v.others {
 		m := &v.others[i]
 		check := "director " + m.Name
-		switch state := stateOf(m); state {
+		switch state := conditionOf(m); state {
 		case "dead":
 			all = append(all, admin.Warn(check, fmt.Sprintf("not heard of for %v", time.Since(m.Since).Round(time.Second)),
 				"see its log; its sessions are carried by the others, and one death more may cost some"))

@@ -11,6 +11,7 @@ import (
 	"fleetlb/gossip"
 	"fleetlb/node/config"
 	"fleetlb/node/health"
+	"fleetlb/session"
 )
 
 // inputs is all that a plan is made from.

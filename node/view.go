@@ -33,6 +33,7 @@ type view struct {
 	held    string // why nothing is announced; "": nothing holds it
 
 	epoch     uint64 // of this life
+	numbers   gossip.Numbers
 	behind    string // why the last sync is not whole; "": it is
 	others    []gossip.Member
 	conflicts []gossip.Conflict
@@ -44,7 +45,7 @@ func (d *director) view(ctx context.Context) (v view, err error) {
 			state: d.state(), held: d.company.held()}
 		if d.company != nil {
 			c := d.company
-			v.epoch, v.behind, v.others, v.conflicts = c.epoch, c.behind, c.others, c.conflicts
+			v.epoch, v.numbers, v.behind, v.others, v.conflicts = c.epoch, c.numbers, c.behind, c.others, c.conflicts
 		}
 		return nil
 	})

@@ -32,7 +32,7 @@ type Count struct {
 var (
 	fleetMembers = desc("fleet_directors", "Directors of the fleet, this one included, by state.", "state")
 	fleetRoles   = desc("fleet_sessions", "Sessions by what this director is to them: home, adopted or replica.", "role")
-	fleetEvents  = desc("fleet_events_total", "What became of sessions and their records between directors: told, applied, adopted, asked, pulled, unknown, unanswered, answered, resent, resynced, no_room, displaced.", "event")
+	fleetEvents  = desc("fleet_events_total", "What became of sessions and their records between directors: told, applied, adopted, asked, resent, resynced and so on.", "event")
 	fleetRefused = desc("fleet_messages_refused_total", "Messages to the fleet's port that were not believed.", "reason")
 	fleetLag     = desc("fleet_replication_lag_seconds", "From the change of a session to another director's acknowledgement.")
 	fleetAtRisk  = desc("fleet_sessions_at_risk", "Sessions that no other director has acknowledged yet.")
