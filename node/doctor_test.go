@@ -145,7 +145,7 @@ func TestExplain(t *testing.T) {
 		{"no session with any router", tuple("tcp", "203.0.113.10:80"), inbound("web", false), func() { w.peers = nil }, `
 			…
 			203.0.113.10 should be announced, but no BGP session is established: see fleetlb bgp neighbors`},
-		{"a node that drains", tuple("tcp", "203.0.113.10:80"), inbound("web", false), func() { d.drain(true) }, `
+		{"a node that drains", tuple("tcp", "203.0.113.10:80"), inbound("web", false), func() { d.draining = true; d.settle() }, `
 			…
 			203.0.113.10 is not announced: this director is draining`},
 		{"nobody to announce to", tuple("tcp", "203.0.113.10:80"), inbound("web", false), func() { d.speaker = nil }, `

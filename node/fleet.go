@@ -271,7 +271,7 @@ func (d *director) report(ctx context.Context) {
 			continue
 		}
 		s := d.company.engine.Stats()
-		lag := since(s.Lag, before)
+		lag := lately(s.Lag, before)
 		before = s.Lag
 		d.do(ctx, func() error {
 			c := d.company
@@ -284,8 +284,8 @@ func (d *director) report(ctx context.Context) {
 	}
 }
 
-// since is what a histogram counted after it was as before.
-func since(now, before replica.Lag) replica.Lag {
+// lately is what a histogram counted after it was as before.
+func lately(now, before replica.Lag) replica.Lag {
 	now.Sum -= before.Sum
 	for i := range now.Counts {
 		now.Counts[i] -= before.Counts[i]
@@ -349,6 +349,8 @@ func (d *director) awaitOthers(ctx context.Context) {
 		}
 	}
 }
+
+var errAlone = errors.New("there is no [gossip]: this director is alone")
 
 // freeze is told by a worker that it has not come round for so long.
 func (d *director) freeze(slept time.Duration) {

@@ -118,7 +118,7 @@ func newFleet(t *testing.T, members ...gossip.Member) (*world, *director, *frien
 	w, d := newWorld(t, write(t, t.TempDir(), carrier+speaks+gossips+tomls(t, web)))
 	w.health(d, "11 up, 12 up")
 	f := &friends{members: members, syncs: make(chan error), news: make(chan struct{}, 1)}
-	d.company = &company{members: f, engine: engine{f}, syncing: true, state: gossip.Syncing, epoch: 7}
+	d.company = &company{members: f, engine: engine{f}, syncing: true, state: gossip.Syncing, epoch: 7, digest: servicesDigest(d.running)}
 	d.meet()
 	return w, d, f
 }

@@ -17,8 +17,8 @@ const flushWithin = 2 * time.Second
 func (d *director) leave() {
 	d.log.Info("ending: withdrawing the VIPs")
 	d.ending = true
-	d.share()
 	if !d.company.alone() {
+		d.share()
 		d.pause(shareAtLeast, nil)
 		d.pause(shareWithin, d.acknowledged)
 	}

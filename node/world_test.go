@@ -22,9 +22,12 @@ import (
 	"fleetlb/node/health"
 )
 
+// records are a dataplane's other side, towards other directors.
+type records interface{ replica.Sessions }
+
 // A world is everything at a director's edges. It notes what is done to it.
 type world struct {
-	replica.Sessions // nobody asks for them
+	records // nobody asks for them
 
 	mu       sync.Mutex
 	events   []string

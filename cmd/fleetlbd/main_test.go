@@ -61,8 +61,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // TestExamples: every complete example is good.
 func TestExamples(t *testing.T) {
+	// A copy, beside a key that is not to be had from there.
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../../configs")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "fleet/gossip.key"), []byte(strings.Repeat("A", 43)+"=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var files []string
-	for _, pattern := range []string{"../../configs/*.toml", "../../configs/fleet/*.toml"} {
+	for _, pattern := range []string{dir + "/*.toml", dir + "/fleet/*.toml"} {
 		more, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
