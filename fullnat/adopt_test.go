@@ -202,3 +202,114 @@ func (r *rig) forgetNone() {
 		b.expect(fmt.Sprintf("lb%d", i+1), "", "")
 	}
 }
+
+// A client opens another connection from the same port while directors remember
+// the old one in TIME-WAIT, wherever its packets go by now.
+func TestSucceeds(t *testing.T) {
+	for _, alive := range []bool{true, false} {
+		t.Run(fmt.Sprintf("home alive %v", alive), func(t *testing.T) {
+			r := newRig(t, 3, talkServices...)
+			k := &talks[0]
+			r.begin(k)
+			r.converse([]leg{
+				k.outbound("FIN", 1, "FA", "seq 5001 ack 1001"),
+				k.inbound("FIN", 1, "FA", "seq 1001 ack 5002"),
+				k.outbound("ACK", 1, "A", "seq 5002 ack 1002"),
+			})
+			const client = "198.51.100.7:4711"
+			r.expectRoles("over", client+" time_wait home lb1", client+" time_wait adopted lb1", client+" time_wait replica lb1")
+			if !alive {
+				r.kill(0)
+			}
+			r.pass(10 * time.Second)
+			again := *k
+			again.local = "10.9.2.1:5235" // lb2's own
+			r.converse([]leg{
+				again.inbound("SYN", 1, "S", "seq 90000"),
+				again.outbound("SYN-ACK", 1, "SA", "seq 70000 ack 90001"),
+				again.inbound("ACK", 1, "A", "seq 90001 ack 70001"),
+				again.inbound("data, by lb3", 2, "PA", "seq 90001 ack 70001 len 99"),
+				again.outbound("answer, by lb3", 2, "PA", "seq 70001 ack 90100 len 99"),
+				k.outbound("the old server end's last word", 2, "FA", "seq 5001 ack 1002"),
+			})
+			if alive {
+				r.converse([]leg{
+					again.inbound("data, by the old one's home", 0, "PA", "seq 90100 ack 70100 len 99"),
+					again.outbound("answer", 0, "PA", "seq 70100 ack 90199 len 99"),
+				})
+			}
+			r.pass(4 * time.Minute)
+			for i := range r.all {
+				if got := r.roles(i); !r.dead[i] && (len(got) != 1 || !strings.HasPrefix(got[0], client+" established") || !strings.HasSuffix(got[0], "lb2")) {
+					t.Errorf("lb%d has %q in the end", i+1, got)
+				}
+			}
+			if len(r.said) != 0 {
+				t.Errorf("they differ: %v", r.said)
+			}
+		})
+	}
+}
+
+// A connection moves while its ends still shake hands.
+func TestMovesEarly(t *testing.T) {
+	for _, in := range []int{0, 1} {
+		for _, out := range []int{0, 1, 2} {
+			t.Run(fmt.Sprintf("inbound to lb%d, outbound to lb%d", in+1, out+1), func(t *testing.T) {
+				r := newRig(t, 3, talkServices...)
+				k := &talks[0]
+				r.converse([]leg{k.inbound("SYN", 0, "S", "seq 1000")})
+				for _, l := range []leg{
+					k.outbound("SYN-ACK", out, "SA", "seq 5000 ack 1001"),
+					k.inbound("ACK", in, "A", "seq 1001 ack 5001"),
+					k.inbound("data", in, "PA", "seq 1001 ack 5001 len 99"),
+					k.outbound("answer", out, "PA", "seq 5001 ack 1100 len 99"),
+				} {
+					r.all[l.at].inject(l.in)
+					r.settle()
+					if got := r.all[l.at].sent(); got != l.out {
+						t.Errorf("%s:\nsent %s\nwant %s", l.name, got, l.out)
+					}
+				}
+				for i := range r.all {
+					if got := r.roles(i); len(got) != 1 || !strings.Contains(got[0], " established ") {
+						t.Errorf("lb%d has %q", i+1, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Its server is down: the home tells both ends, or who serves the session if the
+// home is gone; nobody else does.
+func TestDeadServerOfFleet(t *testing.T) {
+	down := append([]string{"vip 203.0.113.80:443 → !10.0.0.11:8443"}, talkServices[1:]...)
+	for _, alive := range []bool{true, false} {
+		r := newRig(t, 3, talkServices...)
+		k := &talks[0]
+		r.begin(k)
+		r.converse([]leg{k.inbound("moved", 1, "A", "seq 1001 ack 5001")})
+		if !alive {
+			r.kill(0)
+		}
+		for i, b := range r.all {
+			if !r.dead[i] {
+				b.services(down...)
+			}
+		}
+		r.settle()
+		sent := 0
+		for i, b := range r.all {
+			if s := b.sent(); s != "" {
+				sent++
+				if want := map[bool]int{true: 0, false: 1}[alive]; i != want {
+					t.Errorf("home alive %v: lb%d sent %s", alive, i+1, s)
+				}
+			}
+		}
+		if sent != 1 {
+			t.Errorf("home alive %v: %d directors told the ends", alive, sent)
+		}
+	}
+}

@@ -157,6 +157,5 @@ func (w *Worker) believe(n *item, now session.Tick) {
 // keeps says whether a session of a record is ours to hold: as its keeper, or as
 // its home that has lost it.
 func (w *Worker) keeps(r *session.Record) bool {
-	f := w.snap.Fleet
-	return f != nil && (f.Keeps[r.ClientSlot()] || r.Home.ID == f.Self.ID)
+	return w.snap.keeps(r.ClientSlot()) || w.snap.Fleet != nil && r.Home.ID == w.snap.Fleet.Self.ID
 }

@@ -77,6 +77,9 @@ func (f *Fleet) others() bool {
 	return f != nil && slices.ContainsFunc(f.Members, func(m Member) bool { return m.Alive })
 }
 
+// keeps says whether replicas of a slot are ours to hold.
+func (s *Snapshot) keeps(slot uint8) bool { return s.Fleet != nil && s.Fleet.Keeps[slot] }
+
 // leaving says whether others shall know of every session.
 func (s *Snapshot) leaving() bool { return s.Fleet != nil && s.Fleet.Leaving }
 

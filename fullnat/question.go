@@ -214,7 +214,7 @@ func (w *Worker) hear(now session.Tick) {
 		if _, asked := w.seeking.find(&r.tuple, hash); !asked {
 			continue
 		}
-		if r.record != nil && w.install(r.record, now) {
+		if r.record != nil && w.snap.Fleet != nil && w.install(r.record, now) {
 			w.fleet.Pulled++
 		} else {
 			w.fleet.Unknown++

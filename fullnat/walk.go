@@ -51,11 +51,10 @@ func (w *Worker) speaksFor(s *session.Session) bool {
 // not keep its slot, so nobody would tell us its end, and no packets come to us
 // any more.
 func (w *Worker) stray(s *session.Session, now session.Tick) bool {
-	fleet := w.snap.Fleet
-	if s.Role() == session.Home || fleet != nil && fleet.Keeps[w.slot(s)] {
+	if s.Role() == session.Home || w.snap.keeps(w.slot(s)) {
 		return false
 	}
-	if fleet == nil || s.Role() == session.Replica || now-s.LastUsed >= guestTimeout {
+	if w.snap.Fleet == nil || s.Role() == session.Replica || now-s.LastUsed >= guestTimeout {
 		return true
 	}
 	w.guests = true
