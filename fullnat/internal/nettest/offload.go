@@ -10,6 +10,18 @@ import (
 // as `ethtool -K name tx on tso on gso on gro on` would.
 func (n *Namespace) Offloads(name string, on bool) {
 	n.t.Helper()
+	n.set(name, on, unix.ETHTOOL_STXCSUM, unix.ETHTOOL_SSG, unix.ETHTOOL_STSO, unix.ETHTOOL_SGSO, unix.ETHTOOL_SGRO)
+}
+
+// GRO does so for generic receive offload alone: a veth that has it takes what an
+// XDP program at its peer sends.
+func (n *Namespace) GRO(name string, on bool) {
+	n.t.Helper()
+	n.set(name, on, unix.ETHTOOL_SGRO)
+}
+
+func (n *Namespace) set(name string, on bool, commands ...uint32) {
+	n.t.Helper()
 	value := uint32(0)
 	if on {
 		value = 1
@@ -21,7 +33,7 @@ func (n *Namespace) Offloads(name string, on bool) {
 			return
 		}
 		defer unix.Close(fd)
-		for _, cmd := range []uint32{unix.ETHTOOL_STXCSUM, unix.ETHTOOL_SSG, unix.ETHTOOL_STSO, unix.ETHTOOL_SGSO, unix.ETHTOOL_SGRO} {
+		for _, cmd := range commands {
 			if err := ethtool(fd, name, cmd, value); err != nil {
 				n.t.Errorf("ethtool %s: command %#x: %v", name, cmd, err)
 			}
