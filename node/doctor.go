@@ -29,7 +29,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 		return nil, err
 	}
 	all := host.Examine(v.running, own)
-	all = append(all, b.beat(), b.steering(), file(&v, own))
+	all = append(all, b.beat(), b.steering(), b.lifted(c), file(&v, own))
 	all = append(all, full("sessions", c.Sessions, v.config.Node.MaxSessions, "raise node.max_sessions and restart, or add a director"))
 	if len(pools) > 0 {
 		p := slices.MaxFunc(pools, func(a, b fullnat.PoolInfo) int { return cmp.Compare(a.BusiestPorts, b.BusiestPorts) })

@@ -47,6 +47,7 @@ type director struct {
 	company  *company           // nil: alone
 	relay    relay              // from the workers to it
 	froze    chan time.Duration // the workers were, for so long
+	offload  offloader          // nil: none wanted
 
 	tally tally
 
@@ -158,14 +159,21 @@ func (d *director) build() (dismantle func(), err error) {
 	if g := d.config.Gossip; g != nil {
 		options.Peers, options.Replicas, options.Froze = &d.relay, g.Replicas*n.MaxSessions, d.freeze
 	}
-	d.plane = fullnat.New(links, options)
-	if err := d.watchNeighbors(); err != nil {
+	plane := fullnat.New(links, options)
+	d.plane = plane
+	err = d.drive(plane)
+	if err == nil {
+		err = d.watchNeighbors()
+	}
+	if err != nil {
+		d.ground()
 		checks.Close()
 		links.Close()
 		return nil, err
 	}
 	return func() {
 		d.farewell()
+		d.ground()
 		checks.Close()
 		links.Close()
 	}, nil

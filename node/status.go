@@ -19,7 +19,7 @@ func (b backend) Status(ctx context.Context) (admin.Status, error) {
 	s := admin.Status{
 		Node: v.config.Node.Name, State: v.state, Version: b.version, PID: os.Getpid(),
 		UptimeS: seconds(time.Since(b.started)),
-		Workers: b.workers, Steering: b.ports.Steering(), Offload: "off",
+		Workers: b.workers, Steering: b.ports.Steering(), Offload: b.offloading().Mode,
 		Services: len(v.plan.services),
 		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
 

@@ -103,7 +103,7 @@ type Gossip struct {
 
 // Dataplane is how packets are carried.
 type Dataplane struct {
-	Offload string `toml:"offload" in:"auto off required"`
+	Offload string `toml:"offload" in:"auto off required" restart:""`
 }
 
 // Admin is how the operator and Prometheus reach the director.

@@ -173,10 +173,6 @@ func (l *loader) leaf(s scope, p *place, f *field, raw any, into reflect.Value) 
 		l.complain(s, p, "%s %s", f.key, complaint)
 		return
 	}
-	if because := unable(dotted(s.path, f.key), fmt.Sprint(v)); because != "" {
-		l.complain(s, p, "%s %s: %s", f.key, show(raw), because)
-		return
-	}
 	if name, ok := v.(string); ok && f.path && name != "" {
 		v = l.fromFile(p, name)
 	}
@@ -270,10 +266,6 @@ func (l *loader) list(s scope, p *place, f *field, raw any, into reflect.Value) 
 			hint = "; write [" + show(raw) + "]"
 		}
 		l.complain(s, p, "%s wants a list, not %s%s", f.key, kind(raw), hint)
-		return
-	}
-	if because := unable(dotted(s.path, f.key), ""); because != "" && len(items) > 0 {
-		l.complain(s, p, "%s: %s", f.key, because)
 		return
 	}
 	if len(items) == 0 {

@@ -70,7 +70,7 @@ func drawConfig(t *rapid.T, keyFile string) *Config {
 	c.Fullnat.LocalPorts = PortRange{first, rapid.Uint16Range(first+255, 65535).Draw(t, "last port")}
 	fill(t, reflect.ValueOf(&c.Node).Elem(), "")
 	fill(t, reflect.ValueOf(&c.Admin).Elem(), "")
-	c.Dataplane.Offload = rapid.SampledFrom([]string{"auto", "off"}).Draw(t, "offload")
+	c.Dataplane.Offload = rapid.SampledFrom([]string{"auto", "off", "required"}).Draw(t, "offload")
 	if rapid.Bool().Draw(t, "metrics?") {
 		c.Admin.Metrics = netip.AddrPortFrom(drawAddr(t), 9590)
 	}

@@ -55,6 +55,12 @@ var (
 	workerBatches   = desc("worker_batches_total", "Rounds in which the worker carried something.", "worker")
 	interfaceKernel = desc("interface_kernel_drops_total", "Frames the kernel dropped for lack of room before a worker took them.", "interface")
 
+	offloadMode     = desc("offload_mode", "1 for where established sessions are carried: off (by the workers), generic, native; 0 for the others.", "mode")
+	offloadSessions = desc("offload_sessions", "Sessions that the network drivers carry.")
+	offloadRoom     = desc("offload_sessions_max", "Sessions that the network drivers have room for.")
+	offloadPackets  = desc("offload_packets_total", "Packets that the network drivers carried without a worker.")
+	offloadBytes    = desc("offload_bytes_total", "Bytes of IP packets that the network drivers carried without a worker.")
+
 	reloads         = desc("config_reloads_total", "Reloads of the configuration.", "result")
 	reloadOK        = desc("config_last_reload_successful", "Whether the last reload was applied.")
 	configTimestamp = desc("config_loaded_timestamp_seconds", "When the running configuration was loaded, in seconds since the epoch.")
@@ -69,6 +75,7 @@ var all = []*prometheus.Desc{
 	neighborState, neighborUptime, neighborAnnounced, bgpRoutes, speakerRestarts,
 	bfdUp, bfdDetect, bfdFailures, bfdDropped,
 	workerBusy, workerPackets, workerBatches, interfaceKernel,
+	offloadMode, offloadSessions, offloadRoom, offloadPackets, offloadBytes,
 	reloads, reloadOK, configTimestamp,
 }
 
@@ -138,6 +145,13 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for _, i := range s.Interfaces {
 		o.count(interfaceKernel, float64(i.KernelDrops), i.Name)
 	}
+	for _, mode := range Offloads {
+		o.gauge(offloadMode, truth(s.Offload.Mode == mode), mode)
+	}
+	o.gauge(offloadSessions, float64(s.Offload.Sessions))
+	o.gauge(offloadRoom, float64(s.Offload.Room))
+	o.count(offloadPackets, float64(s.Offload.Packets))
+	o.count(offloadBytes, float64(s.Offload.Bytes))
 	o.count(reloads, float64(s.ReloadsApplied), "applied")
 	o.count(reloads, float64(s.ReloadsRefused), "refused")
 	o.gauge(reloadOK, truth(!s.LastReloadRefused))

@@ -52,6 +52,7 @@ type Snapshot struct {
 	BFDDrops   []Drop
 	Workers    []Worker
 	Interfaces []Interface
+	Offload    Offload
 
 	Displaced uint64 // half-open or ended sessions that gave their place to new ones
 	Fleet     *Fleet // nil: alone
@@ -126,6 +127,16 @@ type Worker struct {
 	Packets uint64        // received
 	Batches uint64        // rounds that carried something
 }
+
+// Offload is what the network drivers carry of the sessions.
+type Offload struct {
+	Mode           string // one of Offloads
+	Sessions, Room int    // there now, and how many may be
+	Packets, Bytes uint64 // carried without a worker
+}
+
+// Offloads are what the offload may be, as they appear in the label.
+var Offloads = []string{"off", "generic", "native"}
 
 // Interface is one network interface.
 type Interface struct {

@@ -53,6 +53,7 @@ func example() Snapshot {
 		BFDDrops:   []Drop{{"no_session", 5}},
 		Workers:    []Worker{{Busy: 1500 * time.Millisecond, Packets: 2298000, Batches: 200000}, {}},
 		Interfaces: []Interface{{Name: "eth0", KernelDrops: 7}},
+		Offload:    Offload{Mode: "native", Sessions: 12, Room: 1024, Packets: 4711, Bytes: 81500},
 		Routes:     3, SpeakerRestarts: 1, ReloadsApplied: 2, ReloadsRefused: 1, LastReloadRefused: true,
 		ConfigLoaded: time.Unix(1700007500, 0), Displaced: 9,
 		Fleet: &Fleet{
