@@ -58,3 +58,17 @@ func (t *Table) expire(now Tick, into []*Session) int {
 	n, _ := t.Expire(now, into, nil)
 	return n
 }
+
+// fleetTable is a test table of a director with a name.
+func fleetTable(sessions int, name string) *Table {
+	t := NewTable(Config{Sessions: sessions, Replicas: sessions, Slots: [2]int{0, Slots}})
+	t.SetSelf(ownerOf(name, 1), 1)
+	setLocals(t, 1024, 65535, "10.9.0.1", "2001:db8:9::1")
+	return t
+}
+
+// ownerOf is a director in its first, second … life, which all begin within a
+// minute.
+func ownerOf(name string, life uint64) Owner {
+	return Owner{NodeIDOf(name), 1_800_000_000e9 + life*1e9}
+}

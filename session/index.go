@@ -130,7 +130,7 @@ func (t *Table) Find(tu *packet.Tuple) (*Session, Direction) {
 		b := &x.buckets[at]
 		for m := b.match(tag); m != 0; m = m.rest() {
 			r := b.refs[m.lane()]
-			if s := &t.sessions[r.number()]; t.wears(s, r.direction(), tu) {
+			if s := &t.sessions[r.number()]; t.wears(s, r.direction(), tu) && !s.Shadowed(r.direction()) {
 				return s, r.direction()
 			}
 		}
@@ -142,8 +142,8 @@ func (t *Table) Find(tu *packet.Tuple) (*Session, Direction) {
 	return nil, Inbound
 }
 
-// wears says whether tu is the face of s for packets that go d. It compares in
-// place what Face would build.
+// wears says whether tu is the face of s for packets that go d, or would be if s
+// were no shadow. It compares in place what Face would build.
 func (t *Table) wears(s *Session, d Direction, tu *packet.Tuple) bool {
 	p := t.paths[s.Path]
 	if d == Inbound {

@@ -19,6 +19,9 @@ const (
 // for the caller to judge. A session whose home is ours, of which we have lost
 // the memory, becomes ours again, and its port is in use.
 //
+// The session may have [Session.News] then: what is known here and was not to
+// whoever made the record.
+//
 // Nothing a record says takes life away: a session was last used when either
 // knows it was. A record that comes late can bring back a session that its home
 // has closed, but not for longer than it would have been kept without it: it
@@ -201,7 +204,8 @@ func (e *End) flags() (f sessionFlags) {
 	return f
 }
 
-// merge joins what r knows with s.
+// merge joins what r knows with s. Whoever said it is to hear what else we know:
+// so directors come to know the same, whichever of them was away.
 func (t *Table) merge(s *Session, r *Record, now Tick) Installed {
 	c := &t.cold[t.number(s)]
 	what := Unchanged
@@ -219,20 +223,23 @@ func (t *Table) merge(s *Session, r *Record, now Tick) Installed {
 	}
 	t.renew(s, c, r.Home)
 	t.Share(s, now)
-	born := t.bornOf(s)
-	if r.Born.before(born) {
-		return what
-	}
-	state := r.State
-	if born == r.Born {
+	born, state := t.bornOf(s), r.State
+	switch {
+	case r.Born == born:
 		state = join(s.State, r.State)
 		s.mergeEnds(r)
-	} else {
+	case born.before(r.Born):
 		s.learnFrom(r)
+	default:
+		s.marks |= news
+		return what
 	}
 	if state != s.State || born != r.Born {
 		t.become(s, state, r.Born, now)
 		what = Merged
+	}
+	if state != r.State {
+		s.marks |= news
 	}
 	return what
 }

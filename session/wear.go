@@ -21,8 +21,8 @@ import (
 //     it if it had still had the other. Of UDP, where nothing tells a beginning,
 //     the one that was born earlier: its server knows the client.
 //
-// A shadow hangs in the index under the face with its protocol changed, where no
-// packet looks.
+// A shadow hangs in the index under the face with its protocol changed, so that
+// packets hardly ever come upon it.
 const shade = 0x80
 
 // don puts a face of s into the index.

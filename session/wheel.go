@@ -102,19 +102,17 @@ func (t *Table) Expire(now Tick, expired, touched []*Session) (e, u int) {
 
 // noteworthy says whether a shared session that did not expire is touched.
 func (t *Table) noteworthy(s *Session, now Tick) bool {
-	switch s.Role() {
-	case Home:
-		return s.LastUsed != t.cold[t.number(s)].told
-	case Adopted:
-		return s.LastUsed != t.cold[t.number(s)].told || !now.before(s.LastUsed+t.timeout(s).third())
+	if s.Role() == Replica {
+		return false
 	}
-	return false
+	return s.News() || s.LastUsed != t.cold[t.number(s)].told ||
+		s.Role() == Adopted && !now.before(s.LastUsed+t.timeout(s).third())
 }
 
 // note is what a look at a touched session changes.
 func (t *Table) note(s *Session) {
 	c := &t.cold[t.number(s)]
-	if s.LastUsed == c.told {
+	if s.LastUsed == c.told && s.Role() == Adopted && !s.News() {
 		t.setRole(s, Replica)
 	}
 	c.told = s.LastUsed

@@ -26,7 +26,7 @@ import (
 //	expects 0/4/8  of each end of which it is known; not of Gone
 //	more     1..   uvarint: how many bytes follow that are to be skipped, if any
 //
-// The update of an established TCP session is 43 bytes with IPv4 and 91 with IPv6
+// The update of an established TCP session is 42 bytes with IPv4 and 90 with IPv6
 // if its home sends it, 16 more if another does; its Gone 33 and 81.
 //
 // A mark is: what, slot, the count (uvarint), the sum (8 bytes), home and more as
