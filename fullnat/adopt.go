@@ -34,6 +34,9 @@ func (w *Worker) install(r *session.Record, now session.Tick) bool {
 	case session.Merged:
 		w.publishLoad(s.Path)
 	}
+	if s != nil && s.News() { // we know more of it than we were told
+		w.tell(s, now)
+	}
 	return s != nil
 }
 
