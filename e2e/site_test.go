@@ -91,6 +91,14 @@ type site struct {
 // open starts a site: its servers, then its first director with these services.
 func open(t *testing.T, o lab.Options, services ...service) *site {
 	t.Helper()
+	s := prepare(t, o)
+	s.start(t, services...)
+	return s
+}
+
+// prepare lays out a site whose first director does not run yet.
+func prepare(t *testing.T, o lab.Options) *site {
+	t.Helper()
 	s := &site{Site: lab.SiteForTest(t, o)}
 	s.lb, s.client = s.Directors[0], s.Clients[0]
 	for _, server := range s.Servers {
@@ -98,12 +106,17 @@ func open(t *testing.T, o lab.Options, services ...service) *site {
 			t.Fatal(err)
 		}
 	}
+	return s
+}
+
+// start starts the first director.
+func (s *site) start(t *testing.T, services ...service) {
+	t.Helper()
 	s.lb.Services = tomls(len(s.Servers), services...)
 	if err := s.lb.Start(); err != nil {
 		t.Fatal(err)
 	}
 	s.ready(t)
-	return s
 }
 
 // use gives the running director other services.

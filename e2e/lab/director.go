@@ -31,6 +31,7 @@ type Director struct {
 	// take effect with the next Write.
 	Node     string
 	Fullnat  string
+	Offload  string // dataplane.offload; "": as it comes
 	Services string
 
 	Process *Process
@@ -92,7 +93,9 @@ bind = "{{.Gossip}}"
 seeds = {{list .Seeds}}
 key_file = "gossip.key"
 {{end}}
-[admin]
+{{with .Offload}}[dataplane]
+offload = "{{.}}"
+{{end}}[admin]
 socket = "{{.Socket}}"
 metrics = "127.0.0.1:9590"
 `))

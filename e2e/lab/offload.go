@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,8 +39,22 @@ func (l *Lab) SetOffloads(on bool) error {
 	return nil
 }
 
-// setOffloads works on an interface of the calling thread's namespace.
-func setOffloads(name string, on bool) error {
+// TakeFromDrivers has every LAN take what XDP programs of its hosts send, or not:
+// a veth does so while its peer has generic receive offload.
+func (l *Lab) TakeFromDrivers(on bool) error {
+	for _, h := range l.Hosts() {
+		for _, p := range h.Ports {
+			if err := l.fabric.Do(func() error { return setOffloads(p.far, on, "generic receive") }); err != nil {
+				return fmt.Errorf("fabric %s: %w", p.far, err)
+			}
+		}
+	}
+	return nil
+}
+
+// setOffloads works on an interface of the calling thread's namespace, on all
+// offloads or only those of these names.
+func setOffloads(name string, on bool, only ...string) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -50,6 +65,9 @@ func setOffloads(name string, on bool) error {
 		value := uint32(1)
 		if !on {
 			o, value = offloads[len(offloads)-1-i], 0
+		}
+		if len(only) > 0 && !slices.Contains(only, o.name) {
+			continue
 		}
 		if err := ethtool(fd, name, o.request, value); err != nil {
 			return fmt.Errorf("%s: %w", o.name, err)

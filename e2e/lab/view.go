@@ -13,6 +13,7 @@ import (
 type Status struct {
 	State          string `json:"state"`
 	Sessions       int    `json:"sessions"`
+	Offload        string `json:"offload"`
 	ReloadFailures int    `json:"reload_failures"`
 	ReloadError    string `json:"reload_error"`
 	ConfigDigest   string `json:"config_digest"`
