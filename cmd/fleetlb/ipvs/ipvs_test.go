@@ -135,7 +135,7 @@ func TestGrammar(t *testing.T) {
 		{"-at 203.0.113.10:80 -r 10.3.0.12:8080 -mw3", "add web 10.3.0.12:8080 mode=nat weight=3"},
 		{"-a -t 203.0.113.10:80 -r 10.3.0.12:8080 -b -w 0 -x 10 -y 5", "add web 10.3.0.12:8080 lower_threshold=5 mode=fullnat upper_threshold=10 weight=0"},
 		{"-a -t 203.0.113.10:80 -r 10.3.0.12 -i --tun-type gue --tun-port 6080 --tun-nocsum", "add web 10.3.0.12:80 mode=tun tunnel=gue tunnel_port=6080 weight=1"},
-		{"-e -t 203.0.113.10:80 -r 10.3.0.11:8080 -m", "edit web 10.3.0.11:8080 lower_threshold= mode=nat upper_threshold= weight=1"},
+		{"-e -t 203.0.113.10:80 -r 10.3.0.11:8080 -m", "edit web 10.3.0.11:8080 lower_threshold= mode=nat tunnel= tunnel_port= tunnel_variant= upper_threshold= weight=1"},
 		{"-d -t 203.0.113.10:80 -r 10.3.0.11:8080", "delete web 10.3.0.11:8080"},
 		{"--set 600 0 60", "edit  timeouts.established=600s timeouts.udp=60s"},
 		{"--set 0 0 0", ""},

@@ -180,23 +180,23 @@ func (l *listing) server(ctx context.Context, v *virtual, s *real) {
 	case l.q.has(optPersistentConn):
 		fmt.Fprintf(l.out, "  -> %-28s %-9d %-11d %-10d %-10d\n", name, s.weight(), n.Persistent, n.Active, n.Inactive)
 	case l.q.has(optTunInfo):
-		fmt.Fprintf(l.out, "  -> %-28s %-7s %-13s %-6d %-10d %-10d\n", name, forward, v.tunnel(s), s.weight(), n.Active, n.Inactive)
+		fmt.Fprintf(l.out, "  -> %-28s %-7s %-13s %-6d %-10d %-10d\n", name, forward, v.tunnelInfo(s), s.weight(), n.Active, n.Inactive)
 	default:
 		fmt.Fprintf(l.out, "  -> %-28s %-7s %-6d %-10d %-10d\n", name, forward, s.weight(), n.Active, n.Inactive)
 	}
 }
 
-// tunnel is a tunnel's type, port and kind of checksum, as --tun-info has them.
-func (v *virtual) tunnel(s *real) string {
-	switch {
-	case v.mode(s) != "tun":
+// tunnelInfo is a tunnel's type, port and kind of checksum, as --tun-info has
+// them.
+func (v *virtual) tunnelInfo(s *real) string {
+	if v.mode(s) != "tun" {
 		return "n/a"
-	case s.set["tunnel"] == "" || s.set["tunnel"] == "ipip":
-		return "ipip"
-	case s.number("tunnel_port") == 0:
-		return s.set["tunnel"] + ":-c"
 	}
-	return fmt.Sprintf("%s:%d:-c", s.set["tunnel"], s.number("tunnel_port"))
+	typ, port := v.tunnel(s)
+	if port == 0 {
+		return typ
+	}
+	return fmt.Sprintf("%s:%d:-c", typ, port)
 }
 
 func (l *listing) counts(n *admin.Traffic) (all string) {

@@ -386,7 +386,8 @@ func serverSet(q *request, mode string) (map[string]string, error) {
 	if q.command == dropServer {
 		return nil, nil
 	}
-	set := map[string]string{"mode": mode, "weight": "1", "upper_threshold": "", "lower_threshold": ""}
+	set := map[string]string{"mode": mode, "weight": "1", "upper_threshold": "", "lower_threshold": "",
+		"tunnel": "", "tunnel_port": "", "tunnel_variant": ""}
 	for _, n := range []struct {
 		option option
 		key    string

@@ -73,16 +73,9 @@ func (v *virtual) savedFlags() (all string) {
 // to say.
 func (v *virtual) savedServer(s *real) (all string) {
 	if v.mode(s) == "tun" {
-		typ := s.set["tunnel"]
-		if typ == "" {
-			typ = "ipip"
-		}
-		all = " --tun-type " + typ
-		if port := s.number("tunnel_port"); port != 0 && typ == "gue" {
-			all += fmt.Sprintf(" --tun-port %d", port)
-		}
-		if typ != "ipip" {
-			all += " --tun-nocsum"
+		typ, port := v.tunnel(s)
+		if all = " --tun-type " + typ; port != 0 {
+			all += fmt.Sprintf(" --tun-port %d --tun-nocsum", port)
 		}
 	}
 	if n := s.number("upper_threshold"); n != 0 {

@@ -73,6 +73,23 @@ func (v *virtual) flags() string { return v.set["scheduler_flags"] }
 // mode is how a server is reached.
 func (v *virtual) mode(s *real) string { return cmp.Or(s.set["mode"], v.set["mode"]) }
 
+// gue is the port that servers expect where none is said.
+const gue = 6080
+
+// tunnel is how a server of mode tun is tunnelled to, and to which port; 0: the
+// type has none.
+func (v *virtual) tunnel(s *real) (typ string, port int64) {
+	typ = cmp.Or(s.set["tunnel"], v.set["tunnel"], "ipip")
+	if typ != "gue" {
+		return typ, 0
+	}
+	port = s.number("tunnel_port")
+	if port == 0 {
+		port, _ = number(v.set["tunnel_port"], 1, 65535)
+	}
+	return typ, cmp.Or(port, gue)
+}
+
 func (s *real) number(key string) int64 {
 	n, _ := strconv.ParseInt(s.set[key], 10, 64)
 	return n
