@@ -32,9 +32,10 @@ var allowed = map[string]string{
 	"node/metrics":     "",
 	"node": "bgp bgp/bfd gossip gossip/replica session fullnat fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/service " +
 		"node/admin node/config node/health node/host node/metrics",
-	"cmd/fleetlb":      "node/admin cmd/fleetlb/ipvs",
-	"cmd/fleetlb/ipvs": "node/admin",
-	"cmd/fleetlbd":     "bgp node node/config",
+	"cmd/fleetlb":         "node/admin cmd/fleetlb/ipvs cmd/fleetlb/foreign",
+	"cmd/fleetlb/ipvs":    "node/admin",
+	"cmd/fleetlb/foreign": "cmd/fleetlb/ipvs",
+	"cmd/fleetlbd":        "bgp node node/config",
 
 	// For tests and the demonstration only: nothing above may import them.
 	"bgp/bgptest":           "bgp/bfd",

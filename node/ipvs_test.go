@@ -35,6 +35,7 @@ const everything = `-A -t 203.0.113.10:80 -s wrr
 -a -t [2001:db8:f::10]:443 -r [2001:db8:3::11]:8443 -m -w 1
 -A -f 7 --vip 203.0.113.77:80/tcp --vips 203.0.113.78:443,203.0.113.77:5000-5999/udp -s wlc
 -a -f 7 -r 10.3.0.77:80 -b -w 1
+-a -f 7 -r 10.3.0.78:0 -g -w 1
 `
 
 // TestIPVSRoundTrip: what a director saves, one that is cleared restores, under

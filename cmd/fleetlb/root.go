@@ -73,7 +73,7 @@ standard error as "fleetlb: noun: cause"; the exit code is 0 when it is done,
 
 	root.AddCommand(a.nouns()...)
 	root.AddCommand(a.serverVerbs(), a.serviceVerbs(), a.nodeVerbs(), a.keyring(), a.reload(), a.ipvs())
-	root.AddCommand(a.explain(), a.doctor(), a.version(), a.completion())
+	root.AddCommand(a.explain(), a.doctor(), a.importer(), a.version(), a.completion())
 	root.InitDefaultVersionFlag()
 	root.SetHelpCommand(help(root))
 	root.CompletionOptions.DisableDefaultCmd = true // it takes any shell for none

@@ -338,10 +338,9 @@ func (q *request) listens(w *wanted) map[string]string {
 // server reads -a, -e and -d.
 func (r *Runner) server(ctx context.Context, t *table, q *request, w *wanted) (admin.Edit, error) {
 	v := t.find(w)
-	protocol := w.protocol
-	without := w.at.Port()
-	if w.mark != 0 && v != nil {
-		protocol, without = v.protocol(), v.at().Port()
+	protocol, without := w.protocol, w.at.Port()
+	if v != nil {
+		protocol, without = v.protocol(), v.port()
 	}
 	at, ok := r.place(ctx, q.words[optServer], protocol, without)
 	if !ok {
@@ -351,8 +350,8 @@ func (r *Runner) server(ctx context.Context, t *table, q *request, w *wanted) (a
 	if mode == "" {
 		mode = "dr"
 	}
-	if q.command != dropServer && w.mark == 0 && (mode == "dr" || mode == "tun") {
-		at = netip.AddrPortFrom(at.Addr(), w.at.Port())
+	if q.command != dropServer && (mode == "dr" || mode == "tun") {
+		at = netip.AddrPortFrom(at.Addr(), without) // no port is changed
 	}
 	set, err := serverSet(q, mode)
 	if err != nil {

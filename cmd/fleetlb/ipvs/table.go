@@ -35,6 +35,15 @@ func (v *virtual) at() netip.AddrPort {
 
 func (v *virtual) six() bool { return v.at().Addr().Is6() }
 
+// port is the one that servers keep to; 0: the client's, where it may be any of
+// several.
+func (v *virtual) port() uint16 {
+	if v.set["vips"] != "" || v.set["ports"] != "" {
+		return 0
+	}
+	return v.at().Port()
+}
+
 // mark is the firewall mark, or what stands for it; 0: none.
 func (v *virtual) mark() uint32 {
 	n, _ := strconv.ParseUint(v.set["tag"], 10, 32)

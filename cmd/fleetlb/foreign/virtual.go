@@ -1,0 +1,401 @@
+package foreign
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Keepalived reads a keepalived.conf.
+func Keepalived(text string) *Site {
+	site := &Site{}
+	k := &keepalived{Site: site, groups: map[string][]statement{}, taken: map[string]int{}}
+	all := read(text, site)
+	for i := range all {
+		if s := &all[i]; s.name() == "virtual_server_group" {
+			k.groups[s.arg()] = s.block
+		}
+	}
+	for i := range all {
+		k.statement(&all[i])
+	}
+	site.sort()
+	return site
+}
+
+type keepalived struct {
+	*Site
+	groups map[string][]statement
+	taken  map[string]int // which line has a VIP
+}
+
+func (k *keepalived) statement(s *statement) {
+	switch s.name() {
+	case "virtual_server":
+		k.virtual(s)
+	case "virtual_server_group":
+	case "global_defs":
+		k.global(s)
+	case "vrrp_instance":
+		k.vrrp(s)
+	case "include":
+		k.note(s.line, "include %s: not followed; import that file too", strings.Join(s.rest(), " "))
+	default:
+		k.note(s.line, "%s: not carried over", strings.Join(s.words, " "))
+	}
+}
+
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$`)
+
+func (k *keepalived) global(s *statement) {
+	var others []string
+	for i := range s.block {
+		switch d := &s.block[i]; {
+		case d.name() == "router_id" && nodeName.MatchString(d.arg()):
+			k.Node = d.arg()
+		case !slices.Contains(others, d.name()):
+			others = append(others, d.name())
+		}
+	}
+	if len(others) > 0 {
+		k.note(s.line, "global_defs: not carried over: %s", strings.Join(others, ", "))
+	}
+}
+
+// vrrp leaves the addresses to the directors, who hold them in another way.
+func (k *keepalived) vrrp(s *statement) {
+	var addresses []string
+	for i := range s.block {
+		d := &s.block[i]
+		if d.name() == "interface" && d.arg() != "" && !slices.Contains(k.Interfaces, d.arg()) {
+			k.Interfaces = append(k.Interfaces, d.arg())
+		}
+		if d.name() == "virtual_ipaddress" || d.name() == "virtual_ipaddress_excluded" {
+			for _, a := range d.block {
+				addresses = append(addresses, a.name())
+			}
+		}
+	}
+	k.note(s.line, "vrrp_instance %s: not carried over: directors hold the addresses of services by themselves, or announce them ([bgp]): %s",
+		s.arg(), strings.Join(addresses, ", "))
+}
+
+// virtual is one virtual_server.
+func (k *keepalived) virtual(s *statement) {
+	v := &Service{Set: map[string]string{"protocol": "tcp", "mode": "nat", "scheduler": "wlc", "check.type": "none"}}
+	if !k.listens(s, v) {
+		return
+	}
+	d := &defaults{host: ""}
+	var servers []*statement
+	for i := range s.block {
+		inner := &s.block[i]
+		if inner.name() == "real_server" {
+			servers = append(servers, inner)
+			continue
+		}
+		k.key(inner, v, d)
+	}
+	if v.Set["protocol"] == "sctp" {
+		k.note(s.line, "virtual_server %s: SCTP is not carried here", strings.Join(s.rest(), " "))
+		return
+	}
+	if !k.name(s, v) {
+		return
+	}
+	var checks []map[string]string
+	for _, r := range servers {
+		check := k.real(r, v, d)
+		if check != nil {
+			checks = append(checks, check)
+		}
+	}
+	k.share(v, checks)
+	k.Services = append(k.Services, *v)
+}
+
+// listens reads where a virtual_server listens.
+func (k *keepalived) listens(s *statement, v *Service) bool {
+	what := strings.Join(s.rest(), " ")
+	switch s.arg() {
+	case "fwmark":
+		k.note(s.line, "virtual_server %s: no packet is marked here; write a service with tag = %s and the addresses that were marked", what, last(s.words))
+		return false
+	case "group":
+		var all []string
+		group := last(s.words)
+		for _, m := range k.groups[group] {
+			if m.name() == "fwmark" {
+				k.note(m.line, "virtual_server_group %s: fwmark %s: not carried over: no packet is marked here", group, m.arg())
+				continue
+			}
+			for _, at := range k.places(&m) {
+				if len(all) > 0 && strings.HasPrefix(at, "[") != strings.HasPrefix(all[0], "[") {
+					k.note(m.line, "virtual_server_group %s: %s: a service is of one family here: that of %s", group, at, all[0])
+					continue
+				}
+				all = append(all, at)
+			}
+		}
+		if len(all) == 0 {
+			k.note(s.line, "virtual_server %s: not carried over: there is no such group with addresses", what)
+			return false
+		}
+		v.Set["vip"] = all[0]
+		if len(all) > 1 {
+			v.Set["vips"] = strings.Join(all[1:], ",")
+		}
+		return true
+	}
+	all := k.places(&statement{line: s.line, words: s.rest()})
+	if len(all) != 1 {
+		return false
+	}
+	v.Set["vip"] = all[0]
+	return true
+}
+
+// mostRange is how many addresses a range may stand for.
+const mostRange = 256
+
+// places reads "203.0.113.10 80", and in a group "203.0.113.10-20 80".
+func (k *keepalived) places(s *statement) (all []string) {
+	if len(s.words) == 0 {
+		k.note(s.line, "no address")
+		return nil
+	}
+	first, to, ranged := strings.Cut(s.name(), "-")
+	a, err := netip.ParseAddr(first)
+	port, ok := "0", true
+	if len(s.words) > 1 {
+		port = s.words[1]
+		_, err := strconv.ParseUint(port, 10, 16)
+		ok = err == nil
+	}
+	if err != nil || !ok || a.Zone() != "" {
+		k.note(s.line, "%s: not an address and a port", strings.Join(s.words, " "))
+		return nil
+	}
+	a = a.Unmap()
+	base := 10
+	if a.Is6() {
+		base = 16
+	}
+	end, err := strconv.ParseUint(to, base, 16)
+	b := a.AsSlice()
+	n, _ := strconv.ParseUint(port, 10, 16)
+	for {
+		all = append(all, netip.AddrPortFrom(a, uint16(n)).String())
+		if !ranged || err != nil || uint64(b[len(b)-1]) >= end || len(all) == mostRange {
+			return all
+		}
+		b[len(b)-1]++
+		a, _ = netip.AddrFromSlice(b)
+	}
+}
+
+// name calls a service after where it listens, as package ipvs does.
+func (k *keepalived) name(s *statement, v *Service) bool {
+	at := v.Set["protocol"] + " " + v.Set["vip"]
+	if line, taken := k.taken[at]; taken {
+		k.note(s.line, "%s: not carried over: line %d has it already", strings.Join(s.words, " "), line)
+		return false
+	}
+	k.taken[at] = s.line
+	vip, _ := netip.ParseAddrPort(v.Set["vip"])
+	v.Name = fmt.Sprintf("%s-%s-%d", v.Set["protocol"], strings.ReplaceAll(vip.Addr().String(), ":", "_"), vip.Port())
+	return true
+}
+
+// defaults are what a virtual_server says for its servers.
+type defaults struct {
+	weight  string
+	host    string
+	inhibit bool
+	timing  timing
+}
+
+// key is one line of a virtual_server.
+func (k *keepalived) key(s *statement, v *Service, d *defaults) {
+	set := func(key string) { v.Set[key] = s.arg() }
+	switch s.name() {
+	case "lb_algo", "lvs_sched":
+		set("scheduler")
+	case "lb_kind", "lvs_method":
+		k.method(s, v.Set)
+	case "protocol":
+		v.Set["protocol"] = strings.ToLower(s.arg())
+	case "persistence_timeout":
+		v.Set["persistence"] = seconds(s.arg(), "360s")
+	case "persistence_granularity":
+		k.granularity(s, v)
+	case "sh-port", "sh-fallback", "mh-port", "mh-fallback":
+		v.Set["scheduler_flags"] = strings.TrimPrefix(v.Set["scheduler_flags"]+","+s.name(), ",")
+	case "ops":
+		v.Set["one_packet"] = "true"
+	case "quorum", "hysteresis":
+		set(s.name())
+	case "sorry_server":
+		if all := k.places(&statement{line: s.line, words: s.rest()}); len(all) == 1 {
+			v.Set["sorry_server"] = all[0]
+		}
+	case "inhibit_on_failure":
+		d.inhibit = true
+	case "weight":
+		d.weight = s.arg()
+	case "virtualhost":
+		d.host = s.arg()
+	case "alpha": // as every service here: a server gets nothing before its first check
+	default:
+		if !d.timing.take(s) {
+			k.note(s.line, "virtual_server: %s: not carried over", strings.Join(s.words, " "))
+		}
+	}
+}
+
+// method is how servers are reached, of a service or of one server.
+func (k *keepalived) method(s *statement, set map[string]string) {
+	modes := map[string]string{"NAT": "nat", "DR": "dr", "TUN": "tun"}
+	mode, ok := modes[strings.ToUpper(s.arg())]
+	if !ok {
+		k.note(s.line, "%s: not carried over", strings.Join(s.words, " "))
+		return
+	}
+	set["mode"] = mode
+	for i, w := range s.words {
+		switch {
+		case w == "type" && i+1 < len(s.words):
+			set["tunnel"] = strings.ToLower(s.words[i+1])
+		case w == "port" && i+1 < len(s.words):
+			set["tunnel_port"] = s.words[i+1]
+		case w == "csum" || w == "remcsum":
+			k.note(s.line, "%s: tunnels have no checksum of their own here", w)
+		}
+	}
+}
+
+func (k *keepalived) granularity(s *statement, v *Service) {
+	if a, err := netip.ParseAddr(s.arg()); err == nil && a.Is4() {
+		b := a.As4()
+		bits := 0
+		for bits < 32 && b[bits/8]&(0x80>>(bits%8)) != 0 {
+			bits++
+		}
+		v.Set["persistence_prefix4"] = strconv.Itoa(bits)
+		return
+	}
+	v.Set["persistence_prefix6"] = s.arg()
+}
+
+// real is one real_server. It returns its check, nil when it has none.
+func (k *keepalived) real(s *statement, v *Service, d *defaults) map[string]string {
+	all := k.places(&statement{line: s.line, words: s.rest()})
+	if len(all) != 1 {
+		return nil
+	}
+	r := Server{Set: map[string]string{}}
+	at := netip.MustParseAddrPort(all[0])
+	if d.weight != "" {
+		r.Set["weight"] = d.weight
+	}
+	inhibit, own, line := d.inhibit, d.timing, 0
+	var check map[string]string
+	var checkers []*statement
+	host := d.host
+	for i := range s.block {
+		inner := &s.block[i]
+		switch inner.name() {
+		case "weight":
+			r.Set["weight"] = inner.arg()
+		case "uthreshold":
+			r.Set["upper_threshold"] = inner.arg()
+		case "lthreshold":
+			r.Set["lower_threshold"] = inner.arg()
+		case "inhibit_on_failure":
+			inhibit = true
+		case "lb_kind", "lvs_method":
+			k.method(inner, r.Set)
+		case "virtualhost":
+			host = inner.arg()
+		default:
+			if strings.HasSuffix(inner.name(), "_CHECK") || strings.HasSuffix(inner.name(), "_GET") {
+				checkers = append(checkers, inner)
+			} else if !own.take(inner) {
+				k.note(inner.line, "real_server: %s: not carried over", strings.Join(inner.words, " "))
+			}
+		}
+	}
+	for _, c := range checkers {
+		switch {
+		case check == nil:
+			check, line = k.check(c, own, host), c.line
+		default:
+			k.note(c.line, "%s: a server has one check here: that of line %d", c.name(), line)
+		}
+	}
+	vip, _ := netip.ParseAddrPort(v.Set["vip"])
+	mode := v.Set["mode"]
+	if r.Set["mode"] != "" {
+		mode = r.Set["mode"]
+	}
+	if mode != "nat" && v.Set["vips"] != "" {
+		if check != nil && check["port"] == "" && slices.Contains([]string{"tcp", "http", "https", "udp", "dns"}, check["type"]) {
+			check["port"] = strconv.Itoa(int(max(at.Port(), 1)))
+		}
+		at = netip.AddrPortFrom(at.Addr(), 0) // the client's, of several
+	} else if mode != "nat" && at.Port() != vip.Port() && vip.Port() != 0 {
+		if at.Port() != 0 {
+			k.note(s.line, "real_server %s: with %s the port stays that of the service, %d", at, strings.ToUpper(mode), vip.Port())
+		}
+		at = netip.AddrPortFrom(at.Addr(), vip.Port())
+	}
+	if inhibit {
+		v.Set["inhibit_on_failure"] = "true"
+	}
+	r.Address = at.String()
+	v.Servers = append(v.Servers, r)
+	if check == nil {
+		check = map[string]string{"type": "none"}
+	}
+	return check
+}
+
+// share makes the first server's check the service's, and leaves to others what
+// is different with them.
+func (k *keepalived) share(v *Service, checks []map[string]string) {
+	if len(checks) == 0 {
+		return
+	}
+	for key, word := range checks[0] {
+		v.Set["check."+key] = word
+	}
+	for i := range v.Servers {
+		if i < len(checks) && !reflect.DeepEqual(checks[i], checks[0]) {
+			for key, word := range checks[i] {
+				v.Servers[i].Set["check."+key] = word
+			}
+			// What the first one says and this one does not has its default here.
+			for _, key := range slices.Sorted(maps.Keys(checks[0])) {
+				if _, said := checks[i][key]; !said && checks[i]["type"] == checks[0]["type"] {
+					v.Servers[i].Set["check."+key] = checkDefaults[key]
+				}
+			}
+		}
+	}
+}
+
+// seconds is a keepalived time: seconds, which may have a fraction.
+func seconds(word, otherwise string) string {
+	f, err := strconv.ParseFloat(word, 64)
+	if err != nil || f < 0 || f > 1e9 {
+		return otherwise
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64) + "s"
+}
+
+func last(words []string) string { return words[len(words)-1] }
