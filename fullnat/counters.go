@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fleetlb/fullnat/persist"
 	"fleetlb/fullnat/service"
 	"fleetlb/session"
 )
@@ -17,6 +18,7 @@ const Slots = session.Slots
 // Counters is what a plane has counted since it was made.
 type Counters struct {
 	Sessions  int                  // there are now
+	Templates persist.Counts       // what persistence remembers
 	Displaced uint64               // half-open or ended sessions that gave their place to new ones
 	Workers   []WorkerCounters     // by number
 	Verdicts  [numVerdicts]uint64  // frames, by Verdict
@@ -114,7 +116,7 @@ func (p *Plane) Counters(ctx context.Context) (*Counters, error) {
 	if err := p.hearAll(ctx); err != nil {
 		return nil, err
 	}
-	sum := &Counters{Servers: map[ServerID]Traffic{}}
+	sum := &Counters{Servers: map[ServerID]Traffic{}, Templates: p.templates.Counts()}
 	for _, w := range p.workers {
 		c, err := inquire(ctx, p, w, w.counters)
 		if err != nil {

@@ -89,7 +89,9 @@ func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 	}
 	e.Scheduler = true
 	e.say("service %q listens there; a packet that opens a connection is given to a server, any other is dropped (%s)", svc.Name, DropNoSession.Name())
-	w.explainChoice(&e, svc, t)
+	if !w.explainTemplate(&e, svc, t) {
+		w.explainChoice(&e, svc, t)
+	}
 	return &e
 }
 
@@ -130,6 +132,28 @@ func (w *Worker) serverPort(path *session.Path) uint8 {
 		return hop.Port
 	}
 	return 0
+}
+
+// explainTemplate says where persistence leads the client, if it does.
+func (w *Worker) explainTemplate(e *Explanation, svc *service.Service, t *packet.Tuple) bool {
+	if svc.Persistence.Timeout == 0 {
+		return false
+	}
+	k := network(svc, t.Src)
+	at, known := w.templates.Peek(&k, w.clock())
+	switch s := svc.Server(at.Addr, at.Port); {
+	case !known:
+		e.say("persistence: clients of %s have no server yet", k.Prefix())
+		return false
+	case s == nil || !s.Keeps():
+		e.say("persistence: clients of %s had server %s, which takes them no more", k.Prefix(), ends(at.Addr, at.Port))
+		return false
+	default:
+		e.say("persistence: clients of %s go to server %s, whatever the scheduler would say", k.Prefix(), s.Name)
+		e.Server = ends(s.Addr, cmp.Or(s.Port, t.DstPort))
+		w.explainHop(e, w.snap.Hops.Hop(w.snap.Hops.Lookup(s.Addr)))
+		return true
+	}
 }
 
 // explainChoice lists what the scheduler has to choose from. Asking it would

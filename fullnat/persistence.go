@@ -2,6 +2,8 @@ package fullnat
 
 import (
 	"context"
+	"iter"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -19,16 +21,11 @@ import (
 // As in IPVS a server keeps its clients while it is at its upper threshold: what
 // they did there is worth more than an even load.
 func (w *Worker) choose(svc *service.Service, t *packet.Tuple, now session.Tick) (*service.Server, persist.Ref) {
-	p := &svc.Persistence
-	if p.Timeout == 0 {
+	if svc.Persistence.Timeout == 0 {
 		return w.pick(svc, t), 0
 	}
-	bits := p.Prefix6
-	if t.Src.Is4() {
-		bits = p.Prefix4
-	}
-	w.network = persist.KeyOf(svc.Memory, t.Src, bits)
-	timeout := ticks(p.Timeout)
+	w.network = network(svc, t.Src)
+	timeout := ticks(svc.Persistence.Timeout)
 	had, ref := w.templates.Take(&w.network, timeout, now)
 	if s := svc.Server(had.Addr, had.Port); ref != 0 && s != nil && s.Keeps() {
 		return s, ref
@@ -52,6 +49,15 @@ func (w *Worker) choose(svc *service.Service, t *packet.Tuple, now session.Tick)
 		}
 	}
 	return s, ref
+}
+
+// network is what persistence knows a client by.
+func network(svc *service.Service, client packet.Addr) persist.Key {
+	bits := svc.Persistence.Prefix6
+	if client.Is4() {
+		bits = svc.Persistence.Prefix4
+	}
+	return persist.KeyOf(svc.Memory, client, bits)
 }
 
 // forgo lets go of a template.
@@ -78,6 +84,34 @@ func (p *Plane) Templates() *persist.Store { return p.templates }
 
 // Now is the time by the clock that templates live by.
 func (p *Plane) Now() session.Tick { return p.tick() }
+
+// TemplateInfo is one thing that persistence remembers.
+type TemplateInfo struct {
+	Service  string
+	Client   netip.Prefix
+	Server   netip.AddrPort
+	Expires  time.Duration // from now, unless it is used
+	Sessions int           // that hold it
+}
+
+// Persistence lists what is remembered for the services there are, in no order.
+func (p *Plane) Persistence() iter.Seq[TemplateInfo] {
+	names := map[uint64]string{}
+	for _, s := range p.current.Load().Services.Services {
+		names[s.Memory] = s.Name
+	}
+	return func(yield func(TemplateInfo) bool) {
+		for t := range p.templates.All(p.tick()) {
+			name, known := names[t.Service]
+			if known && !yield(TemplateInfo{
+				Service: name, Client: t.Prefix(), Server: ends(t.Server.Addr, t.Server.Port),
+				Expires: time.Duration(t.Left) * tickLength, Sessions: int(t.Sessions),
+			}) {
+				return
+			}
+		}
+	}
+}
 
 // age forgets what persistence need not remember any more.
 func (p *Plane) age(ctx context.Context) {

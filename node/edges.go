@@ -32,6 +32,7 @@ type dataplane interface {
 	Counters(context.Context) (*fullnat.Counters, error)
 	Sessions(context.Context) iter.Seq2[fullnat.SessionInfo, error]
 	Established(context.Context) (int, error)
+	Persistence() iter.Seq[fullnat.TemplateInfo]
 	Pools(context.Context) ([]fullnat.PoolInfo, error)
 	Explain(context.Context, packet.Tuple) (*fullnat.Explanation, error)
 }

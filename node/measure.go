@@ -51,11 +51,13 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 	s := metrics.Snapshot{
 		Version: m.version, Started: m.started,
 		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
-		Displaced:      c.Displaced,
+		Displaced: c.Displaced,
+		Templates: c.Templates.Templates, TemplatesEvicted: c.Templates.Evicted + c.Templates.Refused,
 		ReloadsApplied: v.reloads.done, ReloadsRefused: v.reloads.failed,
 		LastReloadRefused: v.reloads.lastError != "", ConfigLoaded: v.loaded,
 	}
 	verdicts := m.monitor.Verdicts()
+	clients := backend(m).clients()
 	for i, p := range v.plan.services {
 		s.Services = append(s.Services, metrics.Service{
 			Name: p.config.Name, Up: p.state() == "up",
@@ -65,6 +67,8 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 			a := netip.AddrPortFrom(server.Addr.Netip(), server.Port)
 			row := measured(c.Of(server), verdicts[targetKey(p.config, a)])
 			row.Service, row.Address, row.Weight = p.config.Name, a.String(), server.Weight
+			row.Persists = p.config.Persistence > 0
+			row.Upper, row.Overloaded, row.Persistent = server.Upper, server.Full(), clients[bound{p.config.Name, a}]
 			row.Active, row.Inactive = server.Load.Active(), server.Load.Inactive()
 			row.Up = row.Up || server == server.Service.Sorry
 			s.Servers = append(s.Servers, row)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,10 @@ func TestRows(t *testing.T) {
 		for _, f := range []admin.SessionFilter{{}, {Service: "web"}, {Limit: 1}, {State: "udp"}} {
 			all, err := listed(b, f)
 			show(fmt.Sprintf("sessions %s %s %d", f.Service, f.State, f.Limit), all, err)
+		}
+		for _, name := range []string{"", "tls"} {
+			templates, err := b.Persistence(t.Context(), name)
+			show(strings.TrimSpace("persistence "+name), templates, err)
 		}
 		nodes, err := b.Nodes(t.Context())
 		show("nodes", nodes, err)
@@ -133,7 +138,7 @@ func troubled(t *testing.T) *director {
 	t.Helper()
 	const neighbours = "next_hop6 = \"2001:db8:1::11\"\n[[bgp.neighbor]]\naddress = \"2001:db8:1::1\"\nasn = 65000\n"
 	w, d := newWorld(t, write(t, t.TempDir(), carrier+speaks+neighbours+tomls(t, `
-		web 203.0.113.10:80 sorry_server="10.3.0.99:80" > 11 12=3 13
+		web 203.0.113.10:80 sorry_server="10.3.0.99:80" persistence="5m" vips=["203.0.113.11:443"] tag=7 > 11 12=3 13
 		tls 203.0.113.10:443 quorum=2 > 11 12
 		dns 203.0.113.53:53 protocol="udp" > 21 22-`)))
 	w.verdicts = verdicts(d.running.Services, "11 up, 12 up, 13 down, 21 flapping")
@@ -168,6 +173,11 @@ func troubled(t *testing.T) *director {
 			Local: addr("10.2.1.4:5121"), Server: addr("10.3.0.21:80"), Slot: 8, Worker: 1, Expires: time.Minute, PacketsIn: 1},
 		{Protocol: packet.TCP, State: "fin_wait", Client: addr("198.51.100.8:4711"), VIP: addr("203.0.113.10:80"),
 			Local: addr("10.2.1.3:5122"), Server: addr("10.3.0.19:80"), Slot: 9},
+	}
+	w.templates = []fullnat.TemplateInfo{
+		{Service: "web", Client: netip.MustParsePrefix("198.51.100.7/32"), Server: addr("10.3.0.11:80"), Expires: 5 * time.Minute, Sessions: 2},
+		{Service: "web", Client: netip.MustParsePrefix("198.51.100.8/32"), Server: addr("10.3.0.11:80"), Expires: 9 * time.Second},
+		{Service: "tls", Client: netip.MustParsePrefix("198.51.100.8/32"), Server: addr("10.3.0.12:80"), Expires: time.Second},
 	}
 	w.pools = []fullnat.PoolInfo{
 		{Local: netip.MustParseAddr("10.2.1.0"), Ports: 64512, Sessions: 6, BusiestServer: addr("10.3.0.12:80"), BusiestPorts: 3},

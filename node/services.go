@@ -29,6 +29,13 @@ func (b backend) Services(ctx context.Context, name string) ([]admin.Service, er
 			Name: t.Name, VIP: p.config.VIP, Protocol: p.config.Protocol, Mode: p.config.Mode,
 			Scheduler: p.config.Scheduler, State: p.state(), Quorum: p.config.Quorum,
 			Servers: len(t.Servers), ServersUp: p.up, Announced: p.announced && v.speaker != nil,
+			VIPs: []string{}, Tag: p.config.Tag, OnePacket: p.config.OnePacket, PersistenceS: seconds(p.config.Persistence),
+		}
+		if p.config.Ports.IsValid() {
+			s.Ports = p.config.Ports.String()
+		}
+		for _, l := range p.config.Listeners()[1:] {
+			s.VIPs = append(s.VIPs, l.String())
 		}
 		for _, server := range serversOf(t) {
 			n := c.Of(server)
@@ -67,6 +74,7 @@ func (b backend) Servers(ctx context.Context, name string) ([]admin.Server, erro
 		return nil, err
 	}
 	verdicts := b.monitor.Verdicts()
+	clients := b.clients()
 	var all []admin.Server
 	for i, p := range v.plan.services {
 		t := v.table.Services[i]
@@ -78,7 +86,8 @@ func (b backend) Servers(ctx context.Context, name string) ([]admin.Server, erro
 			row := admin.Server{
 				Service: t.Name, Address: a, Mode: server.Mode.String(), Weight: server.Weight,
 				State:  stateOf(server, verdicts[targetKey(p.config, a)]),
-				Active: server.Load.Active(), Inactive: server.Load.Inactive(),
+				Active: server.Load.Active(), Inactive: server.Load.Inactive(), Persistent: clients[bound{t.Name, a}],
+				UpperThreshold: server.Upper, LowerThreshold: server.Lower,
 			}
 			if server.Mode == service.TUN {
 				row.Tunnel = server.Tunnel.String()
@@ -99,6 +108,8 @@ func stateOf(s *service.Server, v health.Verdict) string {
 		return service.Draining.String() // quiesced, as ipvsadm users say
 	case s.State == service.Draining && !v.Up:
 		return "down"
+	case s.State == service.Up && s.Full():
+		return "overloaded"
 	}
 	return s.State.String()
 }

@@ -122,10 +122,11 @@ func (b backend) Traffic(ctx context.Context, name string) ([]admin.Traffic, err
 	err := b.eachServed(ctx, name, func(s *served) {
 		whole := admin.Traffic{Service: s.service}
 		for _, one := range s.servers {
-			row := admin.Traffic{Service: s.service, Server: one.at, Active: one.active, Inactive: one.inactive}
+			row := admin.Traffic{Service: s.service, Server: one.at, Active: one.active, Inactive: one.inactive, Persistent: one.persistent}
 			b.tally.count(&row, one.id, one.traffic)
 			whole.Active += row.Active
 			whole.Inactive += row.Inactive
+			whole.Persistent += row.Persistent
 			b.tally.count(&whole, one.id, one.traffic)
 			all = append(all, row)
 		}
@@ -154,6 +155,7 @@ type servedBy struct {
 	id               fullnat.ServerID
 	traffic          fullnat.Traffic
 	active, inactive int
+	persistent       int
 }
 
 func (b backend) eachServed(ctx context.Context, name string, do func(*served)) error {
@@ -164,6 +166,7 @@ func (b backend) eachServed(ctx context.Context, name string, do func(*served)) 
 	if err != nil {
 		return err
 	}
+	clients := b.clients()
 	for _, t := range v.table.Services {
 		if name != "" && t.Name != name {
 			continue
@@ -171,9 +174,10 @@ func (b backend) eachServed(ctx context.Context, name string, do func(*served)) 
 		s := served{service: t.Name}
 		for _, server := range serversOf(t) {
 			id := fullnat.IDOf(server)
+			at := netip.AddrPortFrom(server.Addr.Netip(), server.Port)
 			s.servers = append(s.servers, servedBy{
-				at: netip.AddrPortFrom(server.Addr.Netip(), server.Port), id: id, traffic: c.Servers[id],
-				active: server.Load.Active(), inactive: server.Load.Inactive(),
+				at: at, id: id, traffic: c.Of(server),
+				active: server.Load.Active(), inactive: server.Load.Inactive(), persistent: clients[bound{t.Name, at}],
 			})
 		}
 		do(&s)

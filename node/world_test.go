@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,10 +42,12 @@ type world struct {
 	counters fullnat.Counters
 	infos    []fullnat.SessionInfo
 	pools    []fullnat.PoolInfo
-	explains fullnat.Explanation
-	stats    []link.Stat
-	peers    []bgp.NeighborStatus
-	child    bgp.Process
+
+	templates []fullnat.TemplateInfo
+	explains  fullnat.Explanation
+	stats     []link.Stat
+	peers     []bgp.NeighborStatus
+	child     bgp.Process
 
 	healthNews, hopNews chan struct{}
 }
@@ -156,6 +159,8 @@ func (w *world) Established(context.Context) (int, error) {
 }
 
 func (w *world) Pools(context.Context) ([]fullnat.PoolInfo, error) { return w.pools, nil }
+
+func (w *world) Persistence() iter.Seq[fullnat.TemplateInfo] { return slices.Values(w.templates) }
 
 func (w *world) Explain(context.Context, packet.Tuple) (*fullnat.Explanation, error) {
 	e := w.explains

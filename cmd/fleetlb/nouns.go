@@ -21,7 +21,7 @@ func (a *app) nouns() []*cobra.Command {
 	}
 	bgp.AddCommand(a.neighbors(), a.routes())
 	return []*cobra.Command{
-		a.status(), a.services(), a.servers(), a.health(), a.sessions(),
+		a.status(), a.services(), a.servers(), a.health(), a.sessions(), a.persistence(),
 		a.nodesNoun(), bgp, a.pool(), a.drops(), a.config(),
 	}
 }
@@ -77,7 +77,7 @@ the VIP is announced on the service's behalf, which takes QUORUM healthy servers
 		list, err := d.Services(ctx, first(args))
 		return viewOf(list, "NAME VIP PROTOCOL MODE SCHEDULER STATE UP QUORUM ANNOUNCED ACTIVE INACTIVE CONNECTIONS IN OUT",
 			func(s admin.Service) []string {
-				return []string{s.Name, place(s.VIP), s.Protocol, s.Mode, s.Scheduler, s.State,
+				return []string{s.Name, listens(&s), s.Protocol, s.Mode, s.Scheduler, s.State,
 					fmt.Sprintf("%d/%d", s.ServersUp, s.Servers), number(s.Quorum), yes(s.Announced),
 					number(s.Active), number(s.Inactive), count(s.Connections), size(s.BytesIn), size(s.BytesOut)}
 			}), err
@@ -90,8 +90,8 @@ func (a *app) servers() *cobra.Command {
 		Short: "Servers, of one service or of all",
 		Long: `Servers by service and address.
 
-STATE is up, down, draining (keeps its sessions, gets no new ones) or sorry (the
-server that stands in when no other is up). ACTIVE and INACTIVE count sessions as
+STATE is up, down, draining (keeps its sessions, gets no new ones), overloaded (at
+its upper threshold) or sorry (the server that stands in when no other is up). ACTIVE and INACTIVE count sessions as
 ipvsadm does: inactive ones are on their way out. REASON is what the health
 checks have against a server.`,
 		Args: usage(0, 1, "at most one SERVICE"), ValidArgsFunction: a.completeServer(false),
@@ -134,6 +134,36 @@ is held down because it fell too often lately.`,
 				count(h.Checks), count(h.Failures), took(h.DurationUS), h.Reason}
 		}), err
 	})
+}
+
+func (a *app) persistence() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "persistence [SERVICE]", GroupID: groupLook,
+		Short: "Client networks and the servers they keep",
+		Long: `Client networks that have a server to themselves for longer than a connection,
+by service and address.
+
+EXPIRES is how long it takes until a network may be given another server, once
+none of the SESSIONS on this director holds it any longer.`,
+		Args: usage(0, 1, "at most one SERVICE"), ValidArgsFunction: a.completeServer(false),
+	}, func(ctx context.Context, d *admin.Client, args []string) (view, error) {
+		list, err := d.Persistence(ctx, first(args))
+		return viewOf(list, "SERVICE CLIENT SERVER EXPIRES SESSIONS", func(p admin.Persistence) []string {
+			return []string{p.Service, prefix(p.Client), place(p.Server), ago(p.ExpiresS), number(p.Sessions)}
+		}), err
+	})
+}
+
+// listens is a service's VIP with its ports, and how many others it has.
+func listens(s *admin.Service) string {
+	text := place(s.VIP)
+	if s.Ports != "" {
+		text = strings.TrimSuffix(text, "0") + s.Ports
+	}
+	if n := len(s.VIPs); n > 0 {
+		text += fmt.Sprintf("+%d", n)
+	}
+	return text
 }
 
 func (a *app) nodesNoun() *cobra.Command {

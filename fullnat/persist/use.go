@@ -13,6 +13,18 @@ func (s *Store) Take(k *Key, timeout, now Tick) (Server, Ref) {
 	return h.entries[n].server, h.ref(n)
 }
 
+// Peek returns the server that the clients of a key are led to, and changes
+// nothing.
+func (s *Store) Peek(k *Key, now Tick) (Server, bool) {
+	h, at := s.lock(k)
+	defer h.mu.Unlock()
+	n := h.find(k, at)
+	if n == 0 || !h.entries[n].live(now) {
+		return Server{}, false
+	}
+	return h.entries[n].server, true
+}
+
 // Give makes a template of a key and holds it; assured says that its client is
 // known to be there. When another worker was faster, or heard from another
 // director, there is one, whose server is returned in place of to. Without room

@@ -45,6 +45,7 @@ type Backend interface {
 	Servers(ctx context.Context, service string) ([]Server, error)   // of all services when ""
 	Health(ctx context.Context, service string) ([]Health, error)    // of all services when ""
 	Sessions(context.Context, SessionFilter) iter.Seq2[Session, error]
+	Persistence(ctx context.Context, service string) ([]Persistence, error) // of all services when ""
 	Nodes(context.Context) ([]Node, error)
 	Neighbors(context.Context) ([]Neighbor, error)
 	Routes(context.Context) ([]Route, error)

@@ -141,7 +141,8 @@ func TestNouns(t *testing.T) {
 // The keys are a contract, in this order.
 func TestKeys(t *testing.T) {
 	tests := map[string]string{
-		"servers":       "service address weight state active inactive mode tunnel",
+		"servers":       "service address weight state active inactive mode tunnel upper_threshold lower_threshold persistent",
+		"persistence":   "service client server expires_s sessions",
 		"sessions":      "protocol state client vip local server home role expires_s packets_in packets_out bytes_in bytes_out mode node",
 		"nodes":         "name address state epoch sessions slots sync_lag_ms config_digest slots_of at_risk version since_s problem",
 		"bgp/neighbors": "address asn state uptime_s announced bfd",
@@ -155,7 +156,7 @@ func TestKeys(t *testing.T) {
 		"traffic": "service server active inactive persistent connections packets_in packets_out bytes_in bytes_out " +
 			"connection_rate packet_in_rate packet_out_rate byte_in_rate byte_out_rate",
 		"services": "name vip protocol mode scheduler state quorum servers servers_up announced active inactive connections " +
-			"packets_in packets_out bytes_in bytes_out",
+			"packets_in packets_out bytes_in bytes_out ports vips tag one_packet persistence_s",
 		"status": "node state version pid uptime_s workers interfaces steering offload services services_up servers servers_up sessions " +
 			"max_sessions opened packets_in packets_out bytes_in bytes_out dropped bgp_neighbors bgp_established bgp_routes " +
 			"config_file config_digest running_digest config_age_s reloads reload_failures reload_error",

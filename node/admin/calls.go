@@ -24,6 +24,10 @@ func (c *Client) Health(ctx context.Context, service string) ([]Health, error) {
 	return list[Health](ctx, c, "health", ofServiceQuery(service))
 }
 
+func (c *Client) Persistence(ctx context.Context, service string) ([]Persistence, error) {
+	return list[Persistence](ctx, c, "persistence", ofServiceQuery(service))
+}
+
 func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	return list[Node](ctx, c, "nodes", nil)
 }

@@ -44,7 +44,7 @@ type Status struct {
 // Service is one VIP:port/protocol and what it carries.
 type Service struct {
 	Name        string         `json:"name"`
-	VIP         netip.AddrPort `json:"vip"`
+	VIP         netip.AddrPort `json:"vip"` // port 0: several
 	Protocol    string         `json:"protocol"`
 	Mode        string         `json:"mode"`
 	Scheduler   string         `json:"scheduler"`
@@ -60,6 +60,12 @@ type Service struct {
 	PacketsOut  uint64         `json:"packets_out"`
 	BytesIn     uint64         `json:"bytes_in"`
 	BytesOut    uint64         `json:"bytes_out"`
+
+	Ports        string   `json:"ports"` // of the VIP: "8000-8999", "" for its own alone or, if that is 0, for any
+	VIPs         []string `json:"vips"`  // what it listens at beside: "203.0.113.10:443/tcp"
+	Tag          uint32   `json:"tag"`
+	OnePacket    bool     `json:"one_packet"`
+	PersistenceS int64    `json:"persistence_s"` // 0: off
 }
 
 // Server is one real server of one service.
@@ -67,11 +73,24 @@ type Server struct {
 	Service  string         `json:"service"`
 	Address  netip.AddrPort `json:"address"`
 	Weight   int            `json:"weight"`
-	State    string         `json:"state"` // up | down | draining | sorry (stands in when no server is up)
+	State    string         `json:"state"` // up | down | draining | overloaded (at its upper threshold) | sorry (stands in when no server is up)
 	Active   int            `json:"active"`
 	Inactive int            `json:"inactive"`
 	Mode     string         `json:"mode"`   // fullnat | nat | dr | tun
 	Tunnel   string         `json:"tunnel"` // of mode tun: ipip, or the variant and port of GUE
+
+	UpperThreshold uint32 `json:"upper_threshold"` // sessions; 0: none
+	LowerThreshold uint32 `json:"lower_threshold"`
+	Persistent     int    `json:"persistent"` // clients that persistence leads to it
+}
+
+// Persistence is one network of clients and the server they were given.
+type Persistence struct {
+	Service  string         `json:"service"`
+	Client   netip.Prefix   `json:"client"`
+	Server   netip.AddrPort `json:"server"`
+	ExpiresS int64          `json:"expires_s"` // if no session holds it any longer
+	Sessions int            `json:"sessions"`  // that hold it, on this director
 }
 
 // Health is what the checks of one server say.

@@ -26,6 +26,10 @@ func compareHealth(a, b Health) int {
 	return cmp.Or(strings.Compare(a.Service, b.Service), a.Address.Compare(b.Address))
 }
 
+func comparePersistence(a, b Persistence) int {
+	return cmp.Or(strings.Compare(a.Service, b.Service), comparePrefixes(a.Client, b.Client))
+}
+
 func compareNodes(a, b Node) int         { return strings.Compare(a.Name, b.Name) }
 func compareHolders(a, b KeyHolder) int  { return strings.Compare(a.Member, b.Member) }
 func compareNeighbors(a, b Neighbor) int { return a.Address.Compare(b.Address) }

@@ -22,6 +22,7 @@ func routes(b Backend) http.Handler {
 	noun(m, "services", ofService(b.Services), compareServices)
 	noun(m, "servers", ofService(b.Servers), compareServers)
 	noun(m, "health", ofService(b.Health), compareHealth)
+	noun(m, "persistence", ofService(b.Persistence), comparePersistence)
 	noun(m, "nodes", plain(b.Nodes), compareNodes)
 	noun(m, "bgp neighbors", plain(b.Neighbors), compareNeighbors)
 	noun(m, "bgp routes", plain(b.Routes), compareRoutes)

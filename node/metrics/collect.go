@@ -21,18 +21,24 @@ var (
 	sessionsMax = desc("sessions_max", "Sessions the tables have room for.")
 	displaced   = desc("sessions_displaced_total", "Half-open or ended sessions that gave their place to new ones.")
 
+	templates        = desc("persistence_templates", "Client networks that persistence keeps with their server.")
+	templatesEvicted = desc("persistence_evicted_total", "Client networks that persistence forgot, or could not remember, for want of room.")
+
 	serviceUp        = desc("service_up", "Whether the service has a server for new connections.", "service")
 	serviceAnnounced = desc("service_announced", "Whether the service's VIP is announced on its behalf.", "service")
 	serviceQuorum    = desc("service_quorum_servers", "Healthy servers the service needs to be announced.", "service")
 
-	serverUp       = desc("server_up", "Whether the server may be given new connections as far as its health goes.", "service", "server")
-	serverWeight   = desc("server_weight", "The server's weight; 0 is given no new connections.", "service", "server")
-	serverChecks   = desc("server_checks_total", "Health checks made.", "service", "server", "result")
-	serverCheck    = desc("server_check_duration_seconds", "How long the last health check took.", "service", "server")
-	serverSessions = desc("server_sessions", "Sessions with the server.", "service", "server", "activity")
-	serverOpened   = desc("server_sessions_opened_total", "Sessions that were given to the server.", "service", "server")
-	serverPackets  = desc("server_packets_total", "Packets carried for the server.", "service", "server", "direction")
-	serverBytes    = desc("server_bytes_total", "Bytes of IP packets carried for the server.", "service", "server", "direction")
+	serverUp         = desc("server_up", "Whether the server may be given new connections as far as its health goes.", "service", "server")
+	serverWeight     = desc("server_weight", "The server's weight; 0 is given no new connections.", "service", "server")
+	serverChecks     = desc("server_checks_total", "Health checks made.", "service", "server", "result")
+	serverCheck      = desc("server_check_duration_seconds", "How long the last health check took.", "service", "server")
+	serverSessions   = desc("server_sessions", "Sessions with the server.", "service", "server", "activity")
+	serverOpened     = desc("server_sessions_opened_total", "Sessions that were given to the server.", "service", "server")
+	serverThreshold  = desc("server_upper_threshold", "Sessions at which the server gets no new ones; of servers that have one.", "service", "server")
+	serverOverloaded = desc("server_overloaded", "Whether the server has reached its upper threshold; of servers that have one.", "service", "server")
+	serverPersistent = desc("server_persistent_clients", "Client networks that persistence leads to the server; of services with persistence.", "service", "server")
+	serverPackets    = desc("server_packets_total", "Packets carried for the server.", "service", "server", "direction")
+	serverBytes      = desc("server_bytes_total", "Bytes of IP packets carried for the server.", "service", "server", "direction")
 
 	dropped = desc("packets_dropped_total", "Packets dropped, by the reason fleetlb drops prints.", "reason")
 
@@ -68,9 +74,10 @@ var (
 
 // all is what Describe promises: whatever the snapshot holds, no other series.
 var all = []*prometheus.Desc{
-	buildInfo, startTime, sessions, sessionsMax, displaced,
+	buildInfo, startTime, sessions, sessionsMax, displaced, templates, templatesEvicted,
 	serviceUp, serviceAnnounced, serviceQuorum,
 	serverUp, serverWeight, serverChecks, serverCheck, serverSessions, serverOpened, serverPackets, serverBytes,
+	serverThreshold, serverOverloaded, serverPersistent,
 	dropped, localPorts, localSessions, localBusiest,
 	neighborState, neighborUptime, neighborAnnounced, bgpRoutes, speakerRestarts,
 	bfdUp, bfdDetect, bfdFailures, bfdDropped,
@@ -112,6 +119,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	if s.Fleet != nil {
 		o.fleet(s.Fleet)
 	}
+	o.gauge(templates, float64(s.Templates))
+	o.count(templatesEvicted, float64(s.TemplatesEvicted))
 	for _, v := range s.Services {
 		o.gauge(serviceUp, truth(v.Up), v.Name)
 		o.gauge(serviceAnnounced, truth(v.Announced), v.Name)
@@ -186,6 +195,13 @@ func (o out) server(s *Server) {
 	o.gauge(serverSessions, float64(s.Active), s.Service, s.Address, "active")
 	o.gauge(serverSessions, float64(s.Inactive), s.Service, s.Address, "inactive")
 	o.count(serverOpened, float64(s.Opened), s.Service, s.Address)
+	if s.Persists {
+		o.gauge(serverPersistent, float64(s.Persistent), s.Service, s.Address)
+	}
+	if s.Upper > 0 {
+		o.gauge(serverThreshold, float64(s.Upper), s.Service, s.Address)
+		o.gauge(serverOverloaded, truth(s.Overloaded), s.Service, s.Address)
+	}
 	o.count(serverPackets, float64(s.PacketsIn), s.Service, s.Address, "inbound")
 	o.count(serverPackets, float64(s.PacketsOut), s.Service, s.Address, "outbound")
 	o.count(serverBytes, float64(s.BytesIn), s.Service, s.Address, "inbound")

@@ -20,6 +20,8 @@
 //	                                                messages_refused_total{reason} replication_lag_seconds
 //	                                                sessions_at_risk records_unacknowledged packets_parked
 //	                                                replication_bytes_total{direction}
+//	fleetlb_server_persistent_clients, _upper_threshold, _overloaded   where there are such things
+//	fleetlb_persistence_templates, fleetlb_persistence_evicted_total
 //	fleetlb_local_ports{address}, _local_sessions{address}, _local_ports_busiest{address}
 //	fleetlb_bgp_neighbor_…{neighbor,asn}            state{state} uptime_seconds routes_announced
 //	fleetlb_bgp_routes, fleetlb_bgp_speaker_restarts_total
@@ -43,6 +45,9 @@ type Snapshot struct {
 	Started time.Time
 
 	Sessions, MaxSessions int
+
+	Templates        int    // that persistence keeps
+	TemplatesEvicted uint64 // and those it had no room for
 
 	Services   []Service
 	Servers    []Server
@@ -82,6 +87,10 @@ type Server struct {
 	CheckDuration         time.Duration // of the last one
 
 	Active, Inactive      int
+	Persists              bool   // the service has persistence
+	Persistent            int    // clients that it leads here
+	Upper                 uint32 // threshold of sessions; 0: none
+	Overloaded            bool   // at it
 	Opened                uint64
 	PacketsIn, PacketsOut uint64
 	BytesIn, BytesOut     uint64

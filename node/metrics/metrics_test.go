@@ -39,10 +39,11 @@ func (failing) Metrics() (Snapshot, error) { return Snapshot{}, errors.New("work
 func example() Snapshot {
 	return Snapshot{
 		Version: "1.0", Started: time.Unix(1700000000, 500e6),
-		Sessions: 4, MaxSessions: 1000000,
+		Sessions: 4, MaxSessions: 1000000, Templates: 17, TemplatesEvicted: 3,
 		Services: []Service{{Name: "web", Up: true, Announced: true, Quorum: 2}, {Name: "dns"}},
 		Servers: []Server{
 			{Service: "web", Address: "10.3.0.11:8080", Up: true, Weight: 10, Checks: 3700, CheckFailures: 3, CheckDuration: 1830 * time.Microsecond,
+				Persists: true, Persistent: 9, Upper: 3, Overloaded: true,
 				Active: 2, Inactive: 1, Opened: 12300, PacketsIn: 1199000, PacketsOut: 1099000, BytesIn: 123400000, BytesOut: 9876500000},
 			{Service: "web", Address: "[2001:db8:3::12]:8080"},
 		},

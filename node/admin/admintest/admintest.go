@@ -34,6 +34,8 @@ type Director struct {
 	Changes      []admin.Change // of the next reload
 	Holders      []admin.KeyHolder
 
+	PersistenceList []admin.Persistence
+
 	// Fail, when set, is asked before anything is done: "status", "server drain".
 	Fail func(what string) error
 }
@@ -168,6 +170,17 @@ func (d *Director) Traffic(_ context.Context, service string) ([]admin.Traffic, 
 	}
 	return slices.DeleteFunc(slices.Clone(d.TrafficList), func(t admin.Traffic) bool {
 		return service != "" && t.Service != service
+	}), err
+}
+
+func (d *Director) Persistence(_ context.Context, service string) ([]admin.Persistence, error) {
+	leave, err := d.enter("persistence")
+	defer leave()
+	if err == nil {
+		err = d.known(service)
+	}
+	return slices.DeleteFunc(slices.Clone(d.PersistenceList), func(p admin.Persistence) bool {
+		return service != "" && p.Service != service
 	}), err
 }
 

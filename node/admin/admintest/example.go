@@ -21,14 +21,14 @@ func Example() *Director {
 		},
 		ServiceList: []admin.Service{
 			{Name: "web", VIP: at("203.0.113.10:80"), Protocol: "tcp", Mode: "fullnat", Scheduler: "wrr", State: "up", Quorum: 1,
-				Servers: 2, ServersUp: 1, Announced: true, Active: 2, Inactive: 1, Connections: 12300,
+				Servers: 2, ServersUp: 1, Announced: true, Active: 2, Inactive: 1, Connections: 12300, PersistenceS: 300, VIPs: []string{"203.0.113.10:443/tcp"},
 				PacketsIn: 1199000, PacketsOut: 1099000, BytesIn: 123400000, BytesOut: 9876500000},
 			{Name: "dns", VIP: at("[2001:db8::10]:53"), Protocol: "udp", Mode: "fullnat", Scheduler: "mh", State: "up", Quorum: 1,
 				Servers: 1, ServersUp: 1, Announced: true, Active: 1, Connections: 45, PacketsIn: 1000, PacketsOut: 1000, BytesIn: 56789, BytesOut: 43210},
 		},
 		ServerList: []admin.Server{
 			{Service: "web", Address: at("10.3.0.12:8080"), Mode: "fullnat", Weight: 10, State: "down"},
-			{Service: "web", Address: at("10.3.0.11:8080"), Mode: "fullnat", Weight: 10, State: "up", Active: 2, Inactive: 1},
+			{Service: "web", Address: at("10.3.0.11:8080"), Mode: "fullnat", Weight: 10, State: "up", Active: 2, Inactive: 1, Persistent: 3, UpperThreshold: 1000},
 			{Service: "dns", Address: at("[2001:db8:3::11]:53"), Mode: "fullnat", Weight: 1, State: "up", Active: 1},
 		},
 		HealthList: []admin.Health{
@@ -75,6 +75,11 @@ func Example() *Director {
 		Holders: []admin.KeyHolder{
 			{Member: "lb2", Keys: []string{"1f00ba11"}},
 			{Member: "lb1", Keys: []string{"1f00ba11"}},
+		},
+		PersistenceList: []admin.Persistence{
+			{Service: "web", Client: netip.MustParsePrefix("198.51.100.9/32"), Server: at("10.3.0.11:8080"), ExpiresS: 300, Sessions: 1},
+			{Service: "web", Client: netip.MustParsePrefix("198.51.100.7/32"), Server: at("10.3.0.11:8080"), ExpiresS: 300, Sessions: 2},
+			{Service: "web", Client: netip.MustParsePrefix("192.0.2.44/32"), Server: at("10.3.0.11:8080"), ExpiresS: 12},
 		},
 		NeighborList: []admin.Neighbor{
 			{Address: ip("10.1.0.2"), ASN: 65000, State: "active", BFD: "off"},
