@@ -13,6 +13,7 @@ import (
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/persist"
 	"fleetlb/gossip"
 	"fleetlb/gossip/replica"
 	"fleetlb/node/health"
@@ -35,6 +36,8 @@ type dataplane interface {
 	Persistence() iter.Seq[fullnat.TemplateInfo]
 	Pools(context.Context) ([]fullnat.PoolInfo, error)
 	Explain(context.Context, packet.Tuple) (*fullnat.Explanation, error)
+	Templates() *persist.Store
+	Now() session.Tick
 }
 
 // A fleet is [gossip.Fleet].
@@ -51,6 +54,8 @@ type fleet interface {
 	UseKey(ctx context.Context, id string) []gossip.KeyHolder
 	RemoveKey(ctx context.Context, id string) []gossip.KeyHolder
 	Refusals() []gossip.Refusal
+	Share(key string, value []byte) error
+	Shared(key string) map[session.NodeID][]byte
 	Leave(context.Context) error
 }
 

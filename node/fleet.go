@@ -37,6 +37,7 @@ type company struct {
 	state     gossip.State
 	digest    uint64 // of the services, as state was told
 	numbers   gossip.Numbers
+	mute      bool // has complained of what cannot be shared
 }
 
 // A relay stands in for the engine while the plane is made, which the engine
@@ -115,6 +116,7 @@ func (d *director) join() (leave func(), err error) {
 	all.Go(func() { engine.Run(life) })
 	all.Go(func() { d.report(life) })
 	all.Go(func() { d.sync(life) })
+	all.Go(func() { d.templates(life) })
 	return func() {
 		end()
 		all.Wait()
@@ -252,9 +254,6 @@ func (d *director) tell() {
 	}
 }
 
-// reportPeriod is how often the numbers that `fleetlb nodes` shows are told.
-const reportPeriod = time.Second
-
 // report tells the fleet how this director is.
 func (d *director) report(ctx context.Context) {
 	tick := time.NewTicker(reportPeriod)
@@ -279,6 +278,7 @@ func (d *director) report(ctx context.Context) {
 				Sessions: uint64(counters.Sessions), Slots: s.Slots, SlotsOf: s.SlotsOf,
 				Lag: lag.Quantile(0.5), AtRisk: uint64(s.AtRisk), Suppressed: c.held() != "" && !c.syncing,
 			}
+			d.exchangeLoads()
 			return c.members.Announce(d.info(c.numbers))
 		})
 	}

@@ -30,6 +30,7 @@ type friends struct {
 	atRisk    int
 	syncs     chan error // what becomes of each Sync
 	left      bool
+	shared    map[session.NodeID][]byte
 	news      chan struct{}
 }
 
@@ -53,6 +54,15 @@ func (f *friends) RemoveKey(context.Context, string) []gossip.KeyHolder { return
 func (f *friends) Call(context.Context, session.NodeID, string, []byte) (io.ReadCloser, error) {
 	return nil, errors.New("no answer")
 }
+
+func (f *friends) Share(key string, value []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shared = map[session.NodeID][]byte{f.members[0].ID: value} // the other has as many
+	return nil
+}
+
+func (f *friends) Shared(string) map[session.NodeID][]byte { return f.shared }
 
 func (f *friends) Announce(i gossip.Info) error {
 	f.mu.Lock()

@@ -45,6 +45,7 @@ func (d *director) answerPeers() {
 		}
 		return out.Flush()
 	})
+	d.company.members.Handle(tellTemplates, d.learnTemplates)
 	d.company.members.Handle(askExplain, func(ctx context.Context, _ gossip.Member, request []byte, w io.Writer) error {
 		var t admin.Tuple
 		if err := json.Unmarshal(request, &t); err != nil {

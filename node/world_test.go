@@ -18,9 +18,11 @@ import (
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/nexthop"
 	"fleetlb/fullnat/packet"
+	"fleetlb/fullnat/persist"
 	"fleetlb/gossip/replica"
 	"fleetlb/node/config"
 	"fleetlb/node/health"
+	"fleetlb/session"
 )
 
 // records are a dataplane's other side, towards other directors.
@@ -166,6 +168,9 @@ func (w *world) Explain(context.Context, packet.Tuple) (*fullnat.Explanation, er
 	e := w.explains
 	return &e, nil
 }
+
+func (w *world) Templates() *persist.Store { return persist.New(1) }
+func (w *world) Now() session.Tick         { return 1 }
 
 func (w *world) Interfaces() []link.Interface { return []link.Interface{{Name: "eth0"}} }
 func (w *world) Steering() string             { return "eBPF: as it should be" }
