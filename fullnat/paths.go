@@ -99,7 +99,7 @@ func (w *Worker) live(path *session.Path, server *service.Server) {
 		flags |= pathResets
 	}
 	flags |= removedFlags[svc.RemovedServer]
-	if server.State == service.Down && server != svc.Sorry {
+	if server.State == service.Down && !server.Doubted && server != svc.Sorry {
 		flags |= deadFlags[svc.DeadServer]
 	}
 	switch {

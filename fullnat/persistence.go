@@ -148,6 +148,6 @@ func (p *Plane) forget(table *service.Table) {
 			return false
 		}
 		s := svc.Server(at.Addr, at.Port)
-		return s == nil || s.State == service.Down
+		return s == nil || s.State == service.Down && !s.Doubted
 	})
 }

@@ -43,6 +43,10 @@ func (d *director) turn(ctx context.Context, heartbeat <-chan time.Time) {
 	case <-d.gathered():
 		d.meet()
 		d.settle()
+	case <-d.consulted():
+		if d.company.consult() {
+			d.settle()
+		}
 	case slept := <-d.froze:
 		d.woken(slept)
 	case now := <-heartbeat:
@@ -98,6 +102,7 @@ func (d *director) apply() error {
 	}
 	d.table, d.specs, d.plan = table, p.specs, p
 	d.tell()
+	d.complainOf(p)
 	if d.company != nil && d.company.held() == "" {
 		d.company.served = true
 	}
@@ -118,7 +123,7 @@ func (d *director) inputs() *inputs {
 		held:      d.company.held() != "",
 	}
 	if d.company != nil {
-		in.others, in.self = d.company.others, d.self().ID
+		in.others, in.self, in.confirmed = d.company.others, d.self().ID, d.company.confirms
 	}
 	if d.plan != nil {
 		in.stood = d.plan.standings()

@@ -56,6 +56,7 @@ type fleet interface {
 	Refusals() []gossip.Refusal
 	Share(key string, value []byte) error
 	Shared(key string) map[session.NodeID][]byte
+	SharedChanges() <-chan struct{}
 	Leave(context.Context) error
 }
 

@@ -37,7 +37,9 @@ type company struct {
 	state     gossip.State
 	digest    uint64 // of the services, as state was told
 	numbers   gossip.Numbers
-	mute      bool // has complained of what cannot be shared
+	mute      bool                      // has complained of what cannot be shared
+	down      map[session.NodeID]string // servers that others say are down, as they told
+	saidDown  string
 }
 
 // A relay stands in for the engine while the plane is made, which the engine
@@ -90,7 +92,7 @@ func (d *director) join() (leave func(), err error) {
 	if c == nil {
 		return func() {}, nil
 	}
-	d.company = &company{syncing: true, state: gossip.Syncing, epoch: uint64(d.started.UnixNano()), digest: servicesDigest(d.running)}
+	d.company = &company{syncing: true, state: gossip.Syncing, epoch: uint64(d.started.UnixNano()), digest: servicesDigest(d.running), down: map[session.NodeID]string{}}
 	w := new(wire)
 	engine := replica.New(d.self(), w, d.plane, replica.Options{
 		Replicas: c.Replicas, Blocks: d.config.Fullnat.LocalAddresses, Log: d.log,

@@ -31,6 +31,7 @@ type friends struct {
 	syncs     chan error // what becomes of each Sync
 	left      bool
 	shared    map[session.NodeID][]byte
+	heard     chan struct{}
 	news      chan struct{}
 }
 
@@ -58,9 +59,13 @@ func (f *friends) Call(context.Context, session.NodeID, string, []byte) (io.Read
 func (f *friends) Share(key string, value []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.shared = map[session.NodeID][]byte{f.members[0].ID: value} // the other has as many
+	if len(f.members) > 0 { // the first says the same
+		f.shared = map[session.NodeID][]byte{f.members[0].ID: value}
+	}
 	return nil
 }
+
+func (f *friends) SharedChanges() <-chan struct{} { return f.heard }
 
 func (f *friends) Shared(string) map[session.NodeID][]byte { return f.shared }
 
@@ -128,7 +133,7 @@ func newFleet(t *testing.T, members ...gossip.Member) (*world, *director, *frien
 	w, d := newWorld(t, write(t, t.TempDir(), carrier+speaks+gossips+tomls(t, web)))
 	w.health(d, "11 up, 12 up")
 	f := &friends{members: members, syncs: make(chan error), news: make(chan struct{}, 1)}
-	d.company = &company{members: f, engine: engine{f}, syncing: true, state: gossip.Syncing, epoch: 7, digest: servicesDigest(d.running)}
+	d.company = &company{members: f, engine: engine{f}, syncing: true, state: gossip.Syncing, epoch: 7, digest: servicesDigest(d.running), down: map[session.NodeID]string{}}
 	d.meet()
 	return w, d, f
 }
@@ -424,5 +429,52 @@ func TestNodes(t *testing.T) {
 	d.company = nil
 	if _, err := b.Keyring(t.Context()); err != errAlone {
 		t.Errorf("alone: %v", err)
+	}
+}
+
+// TestDoubt: who finds servers dead resets their sessions only if another
+// director finds them dead, too, or there never was another.
+func TestDoubt(t *testing.T) {
+	w, d, f := newFleet(t, member("lb2", "10.2.2.0/28"), member("lb3!", "10.2.3.0/28"))
+	d.company.syncing = false
+	doubted := func() (all []string) {
+		d.settle()
+		for _, s := range d.table.Servers {
+			if s.Doubted {
+				all = append(all, last(netip.AddrPortFrom(s.Addr.Netip(), s.Port)))
+			}
+		}
+		return all
+	}
+	w.health(d, "11 up, 12 down")
+	if got := doubted(); !slices.Equal(got, []string{"12"}) {
+		t.Errorf("doubted: %q, want 12", got)
+	}
+	told := f.shared[f.members[0].ID] // lb2 says the same
+	if !d.company.consult() || d.company.consult() {
+		t.Error("what lb2 says is no news, or is news twice")
+	}
+	if got := doubted(); got != nil || len(told) != 8 {
+		t.Errorf("doubted: %q, and lb2 says so as well", got)
+	}
+	w.health(d, "11 down, 12 down")
+	f.shared = map[session.NodeID][]byte{f.members[0].ID: told}
+	if got := doubted(); !slices.Equal(got, []string{"11"}) {
+		t.Errorf("doubted: %q, want 11", got)
+	}
+	for _, tt := range []struct {
+		name    string
+		members []gossip.Member
+		want    []string
+	}{
+		{"the other is not heard of", []gossip.Member{member("lb2!", "10.2.2.0/28")}, []string{"11", "12"}},
+		{"it has left", []gossip.Member{{Left: true}}, nil},
+		{"there never was one", nil, nil},
+	} {
+		f.members = tt.members
+		d.meet()
+		if got := doubted(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: doubted: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fleetlb/fullnat/service"
 	"fleetlb/node/config"
 	"fleetlb/node/health"
 )
@@ -143,4 +144,14 @@ func load(t *testing.T, path string) *config.Config {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// built is the table of services.
+func built(t *testing.T, services []config.Service) *service.Table {
+	t.Helper()
+	table, err := service.Build(newPlan(sound(services, "")).specs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
 }

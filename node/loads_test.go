@@ -54,7 +54,7 @@ func TestTemplates(t *testing.T) {
 	a.Prepare()
 	b.Prepare()
 	client := packet.AddrFrom(netip.MustParseAddr("198.51.100.7"))
-	key, server := persist.KeyOf(1, client, 128), persist.Server{Addr: packet.AddrFrom(server(11).Addr()), Port: 80}
+	key, server := persist.KeyOf(1, client, 32), persist.Server{Addr: packet.AddrFrom(server(11).Addr()), Port: 80}
 	a.Give(&key, server, true, 100, 1)
 	news := make([]persist.Record, 8)
 	n := a.Changed(1, news)

@@ -18,11 +18,12 @@ import (
 type inputs struct {
 	services  []config.Service
 	locals    []netip.Prefix
-	verdicts  map[string]health.Verdict    // by targetKey
-	reachable func(server netip.Addr) bool // its next hop is known to be there
-	busy      func(*config.Service) bool   // it has established sessions
-	stood     map[string]standing          // when planned last, by identity
-	others    []gossip.Member              // of the fleet, dead ones too
+	verdicts  map[string]health.Verdict                           // by targetKey
+	reachable func(server netip.Addr) bool                        // its next hop is known to be there
+	busy      func(*config.Service) bool                          // it has established sessions
+	stood     map[string]standing                                 // when planned last, by identity
+	others    []gossip.Member                                     // of the fleet, dead ones too
+	confirmed func(s *config.Service, server netip.AddrPort) bool // another director says as well that it is down; nil: there is none
 	self      session.NodeID
 	held      bool // nothing may be announced yet
 	alive     bool // the workers come round
@@ -124,6 +125,7 @@ func (in *inputs) spec(s *config.Service, conditions []condition) service.Spec {
 			mode, tunnel := forwarding(s.Forwarding(r))
 			spec.Servers = append(spec.Servers, service.ServerSpec{
 				Address: r.Address, Mode: mode, Tunnel: tunnel, Weight: r.Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold, Up: pending || conditions[i] == well, Drain: pending || r.Drain,
+				Doubted: !pending && conditions[i] != well && in.confirmed != nil && !in.confirmed(s, r.Address),
 			})
 		}
 	}

@@ -194,6 +194,7 @@ func (s *Service) server(spec ServerSpec) *Server {
 		Weight:  spec.Weight,
 		Upper:   spec.Upper,
 		Lower:   spec.Lower,
+		Doubted: spec.Doubted,
 	}
 	if spec.Mode != 0 {
 		v.Mode, v.Tunnel = spec.Mode, spec.Tunnel

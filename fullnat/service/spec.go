@@ -73,4 +73,5 @@ type ServerSpec struct {
 	Lower   uint32 // until it has fewer than these; 0: three quarters of Upper
 	Up      bool   // its checks say so, or it has none
 	Drain   bool   // takes nothing new, keeps what it has
+	Doubted bool   // not Up as far as this director can see, which may be the one that is cut off: its sessions are let be
 }

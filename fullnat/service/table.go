@@ -71,6 +71,7 @@ type Server struct {
 	Upper   uint32 // thresholds, as in ServerSpec
 	Lower   uint32
 	State   State
+	Doubted bool // as in ServerSpec
 	Load    *schedule.Load
 	Beside  []*Server // the same behind the service's other listeners
 }
