@@ -30,7 +30,7 @@ var allowed = map[string]string{
 	"node/health":      "",
 	"node/host":        "node/admin node/config",
 	"node/metrics":     "",
-	"node": "bgp bgp/bfd gossip gossip/replica session fullnat fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/service " +
+	"node": "bgp bgp/bfd gossip gossip/replica session fullnat fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/persist fullnat/service " +
 		"node/admin node/config node/health node/host node/metrics",
 	"cmd/fleetlb":         "node/admin cmd/fleetlb/ipvs cmd/fleetlb/foreign",
 	"cmd/fleetlb/ipvs":    "node/admin",
