@@ -35,7 +35,9 @@ func transfer(t *testing.T, router string) {
 			service{name: "iperf-udp" + family, vip: vip, port: lab.IperfPort, protocol: "udp"},
 		)
 	}
-	s := open(t, lab.Options{Router: router, Servers: 1}, services...)
+	s := prepare(t, lab.Options{Router: router, Servers: 1})
+	s.lb.Offload = "off" // TestOffload is about that
+	s.start(t, services...)
 	server := s.Servers[0]
 	for _, start := range []func() (*lab.Process, error){server.Nginx, server.HAProxy, server.ServeIperf} {
 		if _, err := start(); err != nil {
