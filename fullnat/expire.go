@@ -17,7 +17,9 @@ func (w *Worker) expire(now session.Tick) {
 		path := w.sessions.Path(s.Path)
 		if s.State == session.Established && path.Flags&pathResets != 0 && s.Role() == session.Home {
 			w.reset(s, session.Inbound, now)
-			w.reset(s, session.Outbound, now)
+			if !s.Shadowed(session.Inbound) { // its client has another connection from that port
+				w.reset(s, session.Outbound, now)
+			}
 		}
 		w.close(s)
 	}

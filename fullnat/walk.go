@@ -29,7 +29,7 @@ func (w *Worker) inspect(s *session.Session, now session.Tick) {
 		w.close(s)
 	case w.sessions.Path(s.Path).Flags&pathDead != 0 && w.speaksFor(s):
 		w.abandon(s, now)
-	case w.snap.leaving() && !s.Shared():
+	case !s.Shared() && (w.snap.leaving() || w.snap.Fleet != nil && s.Believed()):
 		w.sessions.Share(s, now)
 		w.tell(s, now)
 	}

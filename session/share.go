@@ -8,6 +8,9 @@ package session
 // shareAfter is how many packets a UDP client sends before its session is shared.
 const shareAfter = 3
 
+// Believed says whether both ends believe in s.
+func (s *Session) Believed() bool { return yields[s.State] == never }
+
 // Share has others told of s from now on, however far it has come.
 func (t *Table) Share(s *Session, now Tick) {
 	if s.marks&shared != 0 || t.self.ID == 0 {

@@ -89,7 +89,7 @@ func (t *Table) enter(s *Session, state State, now Tick) {
 	t.become(s, state, born, now)
 	if s.marks&shared != 0 {
 		s.marks |= news
-	} else if yields[state] == never {
+	} else if s.Believed() {
 		t.Share(s, now)
 	}
 }

@@ -144,7 +144,7 @@ func (t *Table) OpenAt(client packet.Addr, port, vipPort uint16, path PathID, no
 // yieldsFace says whether another director's session gives up a face to one that
 // is opened: it is over.
 func (t *Table) yieldsFace(s *Session) bool {
-	return s.Role() != Home && yields[s.State] != never && t.paths[s.Path].Protocol == packet.TCP
+	return s.Role() != Home && !s.Believed() && t.paths[s.Path].Protocol == packet.TCP
 }
 
 // succeed has another director's session that wears the inbound face of s, which
@@ -156,7 +156,7 @@ func (t *Table) succeed(s *Session, now Tick) {
 	if old == nil || old.Role() == Home || t.paths[old.Path].Protocol != packet.TCP {
 		return
 	}
-	if yields[old.State] == never {
+	if old.Believed() {
 		t.Adopt(old, now)
 		t.enter(old, Close, now)
 	}

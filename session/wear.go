@@ -133,7 +133,7 @@ func (t *Table) rerank(s *Session) {
 
 // outranks says whether of two sessions with a common face a wears it.
 func (t *Table) outranks(a, b *Session) bool {
-	if x, y := yields[a.State] == never, yields[b.State] == never; x != y {
+	if x, y := a.Believed(), b.Believed(); x != y {
 		return x
 	}
 	x, y := t.bornOf(a), t.bornOf(b)

@@ -86,7 +86,7 @@ func (t *Table) Expire(now Tick, expired, touched []*Session) (e, u int) {
 			expired[e] = s
 			e++
 			continue
-		case s.marks&shared != 0 && t.noteworthy(s, now):
+		case s.marks&shared != 0 && t.noteworthy(s):
 			if len(touched) == 0 { // nobody wants to know
 				break
 			}
@@ -100,13 +100,16 @@ func (t *Table) Expire(now Tick, expired, touched []*Session) (e, u int) {
 	return e, u
 }
 
-// noteworthy says whether a shared session that did not expire is touched.
-func (t *Table) noteworthy(s *Session, now Tick) bool {
-	if s.Role() == Replica {
-		return false
+// noteworthy says whether a shared session that did not expire is touched: it was
+// used here since the others heard of it, or is served here and was not.
+func (t *Table) noteworthy(s *Session) bool {
+	switch s.Role() {
+	case Home:
+		return s.News() || s.LastUsed != t.cold[t.number(s)].told
+	case Adopted:
+		return true
 	}
-	return s.News() || s.LastUsed != t.cold[t.number(s)].told ||
-		s.Role() == Adopted && !now.before(s.LastUsed+t.timeout(s).third())
+	return false
 }
 
 // note is what a look at a touched session changes.
