@@ -102,11 +102,11 @@ func (f *fleet) routed(t *testing.T, timeout time.Duration, names ...string) {
 }
 
 // populationOf is how many connections a fleet's clients hold: as many as FLEET
-// says, or 3,000.
+// says, or 1,000.
 func populationOf(t *testing.T) int {
 	text, set := os.LookupEnv("FLEET")
 	if !set {
-		return 3000
+		return 1000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 20 {

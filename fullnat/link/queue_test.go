@@ -75,9 +75,9 @@ func TestOverload(t *testing.T) {
 func TestStarved(t *testing.T) {
 	w := newWire(t, newSteering(1))
 	source := w.source(t)
-	w.burst(t, source, 1000)
+	w.burst(t, source, 2*poolFrames)
 	q := w.ports.Queues()[0]
-	frames := make([]*Frame, 1000)
+	frames := make([]*Frame, 2*poolFrames)
 	held := 0
 	for n := q.Recv(frames); n > 0; n = q.Recv(frames[held:]) {
 		held += n
