@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -169,20 +170,13 @@ func (f *Fleet) serve(c net.Conn, from Member, w io.Writer) error {
 	}
 	h, ok := f.handlers.Load(string(kind))
 	if !ok {
-		return fmt.Errorf("this director (%s) does not know calls of kind %q", f.info.Version, kind)
+		return fmt.Errorf("%s does not know calls of kind %q; is it of another version?", f.name, kind)
 	}
 	request, err := io.ReadAll(io.LimitReader(r, int64(length))) // grows with what comes, not with what is promised
 	if err != nil || len(request) < int(length) {
-		return cmpErr(err, io.ErrUnexpectedEOF)
+		return cmp.Or(err, io.ErrUnexpectedEOF)
 	}
 	return h.(Handler)(f.ctx, from, request, w)
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // chunks writes an answer's data.

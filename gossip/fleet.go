@@ -200,7 +200,7 @@ func (f *Fleet) herald() {
 	for {
 		select {
 		case <-f.heralded:
-			_ = f.list.UpdateNode(time.Second) // it is queued, whether or not it waited
+			_ = f.list.UpdateNode(2 * gossipInterval) // it is queued, however long it waits
 		case <-f.ctx.Done():
 			return
 		}

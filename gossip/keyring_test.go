@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,9 +86,8 @@ func TestRotation(t *testing.T) {
 			t.Errorf("%d of %d datagrams came", heard.Load(), sent.Load())
 		}
 		for i, f := range s.all {
-			keys, err := gossip.ReadKeys(files[i])
-			if err != nil || len(keys) != 1 || !bytes.Equal(keys[0], newKey) {
-				t.Errorf("the key file of %d: %d keys, %v", i, len(keys), err)
+			if keys := held(t, files[i]); len(keys) != 1 || !bytes.Equal(keys[0], newKey) {
+				t.Errorf("the key file of %d: %d keys", i, len(keys))
 			}
 			if alive(f) != n-1 {
 				t.Errorf("%d sees %d alive", i, alive(f))
@@ -166,32 +164,42 @@ func TestRotationRefused(t *testing.T) {
 	})
 }
 
-func TestKeyFile(t *testing.T) {
-	good := keyFile(t, key, newKey)
-	keys, err := gossip.ReadKeys(good)
-	if err != nil || len(keys) != 2 || !bytes.Equal(keys[0], key) {
-		t.Fatalf("%d keys, %v", len(keys), err)
+// held is what a key file holds.
+func held(t testing.TB, path string) (keys [][]byte) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%s: %v, %v", path, info.Mode(), err)
 	}
-	write := func(text string, mode os.FileMode) string {
-		path := filepath.Join(t.TempDir(), "k")
-		if err := errors.Join(os.WriteFile(path, []byte(text), mode), os.Chmod(path, mode)); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	line := base64.StdEncoding.EncodeToString(key)
-	for _, tt := range []struct{ path, want string }{
-		{write(line, 0o640), "others may use it (mode 0640); chmod 600 it"},
-		{write(line, 0o604), "chmod 600"},
-		{write("# nothing\n\n", 0o600), "it holds no key"},
-		{write(line+"\n"+line[:20], 0o600), "line 2: it is not 32 bytes in base64"},
-		{t.TempDir(), "not a regular file"},
-		{"/nonexistent", "no such file"},
-	} {
-		if _, err := gossip.ReadKeys(tt.path); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%v, want %s", err, tt.want)
-		} else if strings.Contains(err.Error(), line[:8]) {
-			t.Errorf("a key is quoted: %v", err)
+	for line := range strings.Lines(string(text)) {
+		if line[0] != '#' {
+			key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, key)
 		}
 	}
+	return keys
+}
+
+// A key that cannot be kept is not taken: after a restart the director would be
+// without it.
+func TestKeyFileUnwritable(t *testing.T) {
+	bubble(t, func(s *site) {
+		c := config(1)
+		c.KeyFile = filepath.Join(t.TempDir(), "gone", "gossip.key")
+		s.all[1] = s.join(c, gossip.Options{})
+		_, answers := s.all[1].AddKey(s.t.Context(), newKey)
+		if len(answers) != 1 || answers[0].Err == nil || !strings.Contains(answers[0].Err.Error(), "key file: ") {
+			t.Errorf("%+v", answers)
+		}
+		if h := s.all[1].Keyring(s.t.Context()); len(h[0].Keys) != 1 {
+			t.Errorf("%+v", h)
+		}
+	})
 }
