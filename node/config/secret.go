@@ -11,6 +11,8 @@ const (
 	largestSecret   = 64 << 10
 	longestPassword = 80 // TCP_MD5SIG_MAXKEYLEN
 	keySize         = 32
+	mostKeys        = 8  // of a ring
+	mostTold        = 16 // blocks that fit into what members are told of each other
 )
 
 // secretFile reads a file that holds secrets. No complaint ever quotes it.
@@ -66,6 +68,12 @@ func (l *loader) verifyGossip(p *place) {
 	if p.good("label") && !nameForm.MatchString(g.Label) {
 		l.complain(s, p.at("label"), "label %s %s", show(g.Label), nameRule)
 	}
+	if a := g.Bind.Addr(); p.good("bind") && a.IsLinkLocalUnicast() {
+		l.complain(s, p.at("bind"), "bind %s is good on one link only; the other directors need one to reach", a)
+	}
+	if n := len(l.cfg.Fullnat.LocalAddresses); n > mostTold {
+		l.complain(s, p, "a director of a fleet has %d blocks of local_addresses at most, not %d; join neighbouring ones", mostTold, n)
+	}
 	if g.KeyFile == "" && p.good("bind") && !private && !p.refused("key_file") {
 		l.complain(s, p, "key_file is missing; only a fleet on loopback may speak in the clear")
 	}
@@ -91,6 +99,9 @@ func (l *loader) readKeys(s scope, p *place, g *Gossip, text string) {
 		switch {
 		case err != nil || len(key) != keySize:
 			l.complain(s, p, "key_file %s: line %d is not %d bytes in base64; try: head -c 32 /dev/urandom | base64", show(g.KeyFile), number, keySize)
+		case len(g.Keys) == mostKeys:
+			l.complain(s, p, "key_file %s holds more than %d keys; keep the one in use and the one before", show(g.KeyFile), mostKeys)
+			return
 		case slices.Contains(g.Keys, Secret(key)):
 			l.complain(s, p, "key_file %s: line %d repeats a key", show(g.KeyFile), number)
 		}
