@@ -60,6 +60,11 @@ func (q *treadmill) Wait(timeout time.Duration) error { return nil }
 func (q *treadmill) Wake()                            {}
 func (q *treadmill) Close() error                     { return nil }
 
+// silent is a treadmill on which nothing comes.
+type silent struct{ *treadmill }
+
+func (silent) Recv([]*link.Frame) int { return 0 }
+
 // round carries all frames on the treadmill once.
 func (b *bench) round(q *treadmill) {
 	for left := len(q.frames) / q.size; left > 0; {
@@ -71,6 +76,12 @@ func (b *bench) round(q *treadmill) {
 // returns their packets: from the client, and from the server.
 func crowd(t testing.TB, n, room int) (w *bench, q *treadmill, in, out [][]byte) {
 	t.Helper()
+	return crowdIn(t, n, room, nil)
+}
+
+// crowdIn does so at a director of a fleet.
+func crowdIn(t testing.TB, n, room int, fleet *Fleet) (w *bench, q *treadmill, in, out [][]byte) {
+	t.Helper()
 	var servers strings.Builder
 	w = newBench(t, 1, n+room)
 	for i := range 64 {
@@ -80,6 +91,7 @@ func crowd(t testing.TB, n, room int) (w *bench, q *treadmill, in, out [][]byte)
 		fmt.Fprintf(&servers, "%v:8443 ", server)
 	}
 	w.snapshot.Ports = [2]uint16{1024, 65535}
+	w.snapshot.Fleet = fleet
 	w.services("vip 203.0.113.80:443 → " + servers.String() + "via 10.9.0.0/28")
 	w.settle()
 	q = newTreadmill(t)
