@@ -46,7 +46,7 @@ func (w *Worker) settleIn(s *session.Session, now session.Tick) {
 		w.furnish(path)
 	}
 	w.publishLoad(s.Path)
-	if s.Role() != session.Home && !w.snap.keeps(w.slot(s)) {
+	if s.Role() != session.Home && !w.keeps(s) {
 		w.guests = true
 	}
 	if w.seeking.held > 0 {
@@ -71,7 +71,7 @@ func (w *Worker) end(r *session.Record) {
 // compare sees whether we hold of a home's slot what it has.
 func (w *Worker) compare(r *session.Record, now session.Tick) {
 	switch {
-	case !w.snap.keeps(r.Slot) || w.fence.up:
+	case !w.snap.keeps(r.Home.ID, r.Slot) || w.fence.up:
 	case w.sessions.Digest(r.Home.ID, r.Slot) == r.Digest:
 	case w.fleet.NoRoom > 0 && now-w.crowded < crowdedFor:
 	default:

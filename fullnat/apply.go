@@ -146,7 +146,7 @@ func (w *Worker) believe(n *item, now session.Tick) {
 		w.compare(r, now)
 	case r.Kind == session.Gone && home:
 		w.end(r)
-	case r.Kind == session.Update && ((home || n.solicited) && w.keeps(r) || w.sessions.Held(r) != nil):
+	case r.Kind == session.Update && ((home || n.solicited) && w.wants(r) || w.sessions.Held(r) != nil):
 		w.install(r, now)
 	default:
 		w.fleet.Applied--
@@ -154,8 +154,8 @@ func (w *Worker) believe(n *item, now session.Tick) {
 	}
 }
 
-// keeps says whether a session of a record is ours to hold: as its keeper, or as
+// wants says whether the session of a record is ours to hold: as its keeper, or as
 // its home that has lost it.
-func (w *Worker) keeps(r *session.Record) bool {
-	return w.snap.keeps(r.ClientSlot()) || w.snap.Fleet != nil && r.Home.ID == w.snap.Fleet.Self.ID
+func (w *Worker) wants(r *session.Record) bool {
+	return w.snap.keeps(r.Home.ID, r.ClientSlot()) || w.snap.Fleet != nil && r.Home.ID == w.snap.Fleet.Self.ID
 }

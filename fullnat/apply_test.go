@@ -232,12 +232,20 @@ func TestStray(t *testing.T) {
 	r.converse([]leg{talks[0].inbound("adopted", 1, "A", "seq 1001 ack 5001")})
 	r.keep = func(slot uint8, director int) bool { return director == 0 || director == 2 && slot == 115 }
 	r.publish()
-	r.settle()
-	for i, want := range []int{4, 1, 1} {
-		if got := len(r.roles(i)); got != want {
-			t.Errorf("lb%d has %d sessions, want %d: %v", i+1, got, want, r.roles(i))
+	expect := func(name string, want ...int) {
+		t.Helper()
+		for i, want := range want {
+			if got := len(r.roles(i)); got != want {
+				t.Errorf("%s: lb%d has %d sessions, want %d: %v", name, i+1, got, want, r.roles(i))
+			}
 		}
 	}
+	r.pass(20 * time.Second)
+	expect("until others have fetched them", 4, 4, 4)
+	r.converse([]leg{talks[0].inbound("in use", 1, "A", "seq 1001 ack 5001")})
+	r.pass(20 * time.Second)
+	expect("then", 4, 1, 1)
+	r.converse([]leg{talks[0].inbound("in use", 1, "A", "seq 1001 ack 5001")})
 	for range 4 {
 		r.pass(20 * time.Second)
 		r.converse([]leg{talks[0].inbound("in use", 1, "A", "seq 1001 ack 5001")})
@@ -252,6 +260,34 @@ func TestStray(t *testing.T) {
 	l := talks[0].inbound("asked for again", 1, "A", "seq 1001 ack 5001")
 	l.want = "forwarded parked"
 	r.converse([]leg{l})
+}
+
+// A slot may be ours to keep for some homes and not for others.
+func TestKeptPartly(t *testing.T) {
+	r := newRig(t, 3, talkServices...)
+	r.begin(&talks[0])
+	rec := r.recordOf(0)
+	f := r.fleet(2)
+	for slot := range f.Partly {
+		f.Partly[slot] = true
+	}
+	f.Members[1].Kept[rec.ClientSlot()] = true // of lb2
+	r.all[2].snapshot.Fleet = f
+	r.all[2].publish()
+	r.pass(40 * time.Second)
+	r.expectRoles("not lb1's", r.roles(0)[0], r.roles(1)[0], "")
+	if r.apply(2, 0, false, rec) != 1 {
+		t.Error("believed what is not kept")
+	}
+	rec.Home = r.self[1]
+	rec.Local = addr("10.9.2.1")
+	if r.apply(2, 1, false, rec) != 0 {
+		t.Error("did not believe what is kept")
+	}
+	r.pass(2 * time.Second)
+	if len(r.said) != 0 {
+		t.Errorf("compared what is not kept: %v", r.said)
+	}
 }
 
 // A director that leaves shares what it has, however young.

@@ -41,12 +41,13 @@ type Fleet struct {
 // A Member is another director.
 type Member struct {
 	ID     session.NodeID
-	Blocks []netip.Prefix // its local addresses
-	Alive  bool           // it can be asked
+	Blocks []netip.Prefix      // its local addresses
+	Alive  bool                // it can be asked
+	Kept   [session.Slots]bool // where Fleet.Partly: whether the replicas of its sessions are ours to hold
 }
 
 func (m Member) same(o Member) bool {
-	return m.ID == o.ID && m.Alive == o.Alive && slices.Equal(m.Blocks, o.Blocks)
+	return m.ID == o.ID && m.Alive == o.Alive && m.Kept == o.Kept && slices.Equal(m.Blocks, o.Blocks)
 }
 
 // same says whether the workers would do the same with o; either may be nil.
@@ -77,8 +78,19 @@ func (f *Fleet) others() bool {
 	return f != nil && slices.ContainsFunc(f.Members, func(m Member) bool { return m.Alive })
 }
 
-// keeps says whether replicas of a slot are ours to hold.
-func (s *Snapshot) keeps(slot uint8) bool { return s.Fleet != nil && s.Fleet.Keeps[slot] }
+// keeps says whether a home's replicas of a slot are ours to hold.
+func (s *Snapshot) keeps(home session.NodeID, slot uint8) bool {
+	f := s.Fleet
+	if f == nil || !f.Keeps[slot] || !f.Partly[slot] {
+		return f != nil && f.Keeps[slot]
+	}
+	for i := range f.Members {
+		if m := &f.Members[i]; m.ID == home {
+			return m.Kept[slot]
+		}
+	}
+	return true // long gone: somebody has to
+}
 
 // leaving says whether others shall know of every session.
 func (s *Snapshot) leaving() bool { return s.Fleet != nil && s.Fleet.Leaving }
@@ -112,7 +124,9 @@ func (w *Worker) join(old, snap *Snapshot, now session.Tick) {
 	}
 	w.unfence()
 	w.marks.forget()
-	if before.Keeps != f.Keeps || before.Self.ID != f.Self.ID || f.Leaving && !before.Leaving {
+	if before.Self.ID != f.Self.ID || f.Leaving && !before.Leaving {
 		w.walker.start()
 	}
+	// What is not ours to hold any more stays until others have fetched it.
+	w.moved, w.guests = now, true
 }

@@ -51,19 +51,25 @@ func (w *Worker) speaksFor(s *session.Session) bool {
 // not keep its slot, so nobody would tell us its end, and no packets come to us
 // any more.
 func (w *Worker) stray(s *session.Session, now session.Tick) bool {
-	if s.Role() == session.Home || w.snap.keeps(w.slot(s)) {
+	if s.Role() == session.Home || w.keeps(s) {
 		return false
 	}
-	if w.snap.Fleet == nil || s.Role() == session.Replica || now-s.LastUsed >= guestTimeout {
+	if w.snap.Fleet == nil || now-w.moved >= guestTimeout && (s.Role() == session.Replica || now-s.LastUsed >= guestTimeout) {
 		return true
 	}
 	w.guests = true
 	return false
 }
 
+// keeps says whether a session of another is ours to hold.
+func (w *Worker) keeps(s *session.Session) bool {
+	return w.snap.keeps(w.sessions.HomeOf(s).ID, w.slot(s))
+}
+
 // guestTimeout is how long a session that was adopted without being kept stays
 // when no packets come: to ask for it again costs little, and to take a new
-// connection for it would cost that connection.
+// connection for it would cost that connection. It is also how long what others keep from
+// now on waits for them to fetch it.
 const guestTimeout = session.Tick(300) // 30 s
 
 // host looks after guests.

@@ -72,7 +72,8 @@ type Worker struct {
 	turns     uint64 // that carried something
 	displaced uint64 // sessions that gave their place to new ones
 	fleet     FleetCounters
-	guests    bool         // there may be sessions of others whose slots we do not keep
+	guests    bool         // there may be sessions of others that are not ours to hold
+	moved     session.Tick // when last it changed which those are
 	crowded   session.Tick // when there was no room for a replica
 }
 

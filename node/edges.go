@@ -65,6 +65,8 @@ type replicator interface {
 	SetSelf(session.Owner)
 	SetMembers([]replica.Member)
 	Keeps() [session.Slots]bool
+	Partly() [session.Slots]bool
+	KeepsOf(session.NodeID) [session.Slots]bool
 	Sync(ctx context.Context, progress func(replica.Progress)) error
 	Stats() replica.Stats
 	Refusals() []replica.Refusal

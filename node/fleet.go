@@ -221,12 +221,12 @@ func (d *director) fleetOf() *fullnat.Fleet {
 		return nil
 	}
 	f := &fullnat.Fleet{
-		Self:   d.self(),
-		Keeps:  c.engine.Keeps(),
+		Self:  d.self(),
+		Keeps: c.engine.Keeps(), Partly: c.engine.Partly(),
 		Fenced: c.syncing, Leaving: d.sharing,
 	}
 	for _, m := range c.others {
-		f.Members = append(f.Members, fullnat.Member{ID: m.ID, Blocks: m.Blocks, Alive: m.Alive})
+		f.Members = append(f.Members, fullnat.Member{ID: m.ID, Blocks: m.Blocks, Alive: m.Alive, Kept: c.engine.KeepsOf(m.ID)})
 	}
 	return f
 }

@@ -89,8 +89,10 @@ func (f *friends) states() (all []string) {
 
 type engine struct{ *friends }
 
-func (e engine) SetSelf(o session.Owner)       { e.self = o }
-func (e engine) SetMembers(m []replica.Member) { e.live = m }
+func (e engine) SetSelf(o session.Owner)                           { e.self = o }
+func (e engine) SetMembers(m []replica.Member)                     { e.live = m }
+func (e engine) Partly() (none [session.Slots]bool)                { return none }
+func (e engine) KeepsOf(session.NodeID) (none [session.Slots]bool) { return none }
 func (e engine) Keeps() (all [session.Slots]bool) {
 	for i := range all {
 		all[i] = true

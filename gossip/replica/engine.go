@@ -118,6 +118,12 @@ func (e *Engine) Partly() [session.Slots]bool {
 	return some.array()
 }
 
+// KeepsOf says in which slots this director keeps the sessions of one home.
+func (e *Engine) KeepsOf(home session.NodeID) [session.Slots]bool {
+	kept := e.roster.Load().kept(home)
+	return kept.array()
+}
+
 // Keepers returns who keeps this director's own sessions of a slot.
 func (e *Engine) Keepers(slot uint8) (ids []session.NodeID) {
 	for _, p := range e.roster.Load().own[slot] {
