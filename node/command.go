@@ -40,15 +40,21 @@ func named(services []config.Service, name string) (*config.Service, error) {
 }
 
 // Edit makes changes by command: all of them or none.
-func (b backend) Edit(_ context.Context, commands []admin.Edit) error {
+func (b backend) Edit(ctx context.Context, commands []admin.Edit) error {
+	v, err := b.view(ctx)
+	if err != nil {
+		return err
+	}
 	var all changes
 	for i := range commands {
 		c, err := changeOf(&commands[i])
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if commands[i].Fleet {
-			return refused("there is no fleet here to tell")
+		case commands[i].Fleet && b.company == nil:
+			return refused("%v", errAlone)
+		case commands[i].Fleet:
+			c.Origin = v.config.Node.Name
 		}
 		all = append(all, c)
 	}
@@ -69,6 +75,8 @@ func changeOf(e *admin.Edit) (Change, error) {
 		}
 	}
 	switch {
+	case c.Verb == "forget" && c.Subject() == "":
+		return c, nil
 	case c.Verb != "add" && c.Verb != "edit" && c.Verb != "delete":
 		return c, invalid("%q is neither add, edit nor delete", e.Verb)
 	case c.Verb == "edit" && len(c.Set) == 0:
@@ -107,18 +115,13 @@ func (d *director) change(more changes) error {
 	if err := Check(s.running); err != nil {
 		return err
 	}
-	return d.do(context.Background(), func() error {
-		if d.ending {
-			return errEnding
-		}
-		d.settings = s
-		for i := range more {
-			d.log.Info("by command: " + more[i].says())
-		}
-		d.follow()
-		d.settle()
-		return nil
-	})
+	if _, err := s.changes.lots(); err != nil {
+		return err
+	}
+	for i := range more {
+		d.log.Info("by command: " + more[i].says())
+	}
+	return d.put(s)
 }
 
 // changed returns the settings with more changes, which the rules of the file

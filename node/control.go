@@ -44,6 +44,7 @@ func (d *director) turn(ctx context.Context, heartbeat <-chan time.Time) {
 		d.meet()
 		d.settle()
 	case <-d.consulted():
+		d.company.overhear()
 		if d.company.consult() {
 			d.settle()
 		}

@@ -66,7 +66,7 @@ func (cs changes) apply(services []config.Service) ([]config.Service, error) {
 		names = append(names, services[i].Name)
 	}
 	for _, c := range cs {
-		if c.unfit != nil {
+		if c.unfit != nil || c.Verb == "forget" {
 			continue
 		}
 		if c.Service == "" {
@@ -114,7 +114,7 @@ func deletes(edits []config.Edit) bool {
 func (cs changes) defaults() map[string]string {
 	all := config.DefaultTimeouts()
 	for _, c := range cs {
-		if c.Service == "" && c.unfit == nil {
+		if c.Service == "" && c.unfit == nil && c.Verb == "edit" {
 			maps.Copy(all, c.Set)
 		}
 	}
@@ -152,6 +152,8 @@ func (cs changes) with(c Change, services []config.Service) changes {
 		overruled := !o.fleet() || c.fleet()
 		switch {
 		case !overruled:
+		case c.Verb == "forget":
+			continue
 		case c.Verb == "delete" && o.about(subject):
 			continue
 		case c.Verb == "add" && o.about(subject) && !(same && o.Verb == "delete"):
@@ -170,6 +172,9 @@ func (cs changes) with(c Change, services []config.Service) changes {
 	}
 	if c.fleet() {
 		return append(rest, c)
+	}
+	if c.Verb == "forget" {
+		return rest
 	}
 	if c.Verb == "edit" && last >= 0 && !rest[last].fleet() && rest[last].Verb != "delete" {
 		// Two edits in a row are one.

@@ -25,6 +25,7 @@ import (
 type company struct {
 	members fleet
 	engine  replicator
+	spoken  chan struct{} // something was shared; see spread.go
 
 	// The rest is owned by the goroutine in run.
 
@@ -92,7 +93,7 @@ func (d *director) join() (leave func(), err error) {
 	if c == nil {
 		return func() {}, nil
 	}
-	d.company = &company{syncing: true, state: gossip.Syncing, epoch: uint64(d.started.UnixNano()), digest: servicesDigest(d.running), down: map[session.NodeID]string{}}
+	d.company = &company{spoken: make(chan struct{}, 1), syncing: true, state: gossip.Syncing, epoch: uint64(d.started.UnixNano()), digest: servicesDigest(d.running), down: map[session.NodeID]string{}}
 	w := new(wire)
 	engine := replica.New(d.self(), w, d.plane, replica.Options{
 		Replicas: c.Replicas, Blocks: d.config.Fullnat.LocalAddresses, Log: d.log,
@@ -118,6 +119,7 @@ func (d *director) join() (leave func(), err error) {
 	all.Go(func() { engine.Run(life) })
 	all.Go(func() { d.report(life) })
 	all.Go(func() { d.sync(life) })
+	all.Go(func() { d.listen(life) })
 	all.Go(func() { d.templates(life) })
 	return func() {
 		end()

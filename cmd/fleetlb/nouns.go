@@ -258,7 +258,7 @@ changes made by command since it was loaded, which are also listed at the top.`,
 			fmt.Fprintf(w, "\n%s\n", strings.Trim(c.TOML, "\n"))
 		}}, err
 	})
-	c.AddCommand(a.configSave())
+	c.AddCommand(a.configSave(), a.configRevert())
 	return c
 }
 
@@ -281,6 +281,21 @@ config save did not write, or which has been changed since, is left alone.`,
 			})
 		},
 	}
+}
+
+func (a *app) configRevert() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "revert",
+		Short: "Forget what was changed by command: back to what the files say",
+		Long: `Forget what was changed by command on this director alone; with --fleet what was
+changed on all. What config save has written is in a file, and stays.`,
+		Args: usage(0, 0, ""), ValidArgsFunction: nothing,
+	}
+	fleet := fleetFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return a.edit(c, admin.Edit{Verb: "forget", Fleet: *fleet})
+	}
+	return c
 }
 
 func first(args []string) string {

@@ -8,7 +8,8 @@ import (
 // configuration file, whose defaults and rules apply.
 type Edit struct {
 	// Verb is add, edit or delete; of a server also drain, ready and weight, which
-	// are edits of one key.
+	// are edits of one key. Without a service, forget takes back all that was
+	// changed before.
 	Verb    string         `json:"verb"`
 	Service string         `json:"service"`         // "": the timeouts of all services that have the default ones
 	Server  netip.AddrPort `json:"server,omitzero"` // absent: of the service itself
@@ -22,7 +23,10 @@ type Edit struct {
 
 // noun is the command that makes such an edit: "server drain".
 func (e *Edit) noun() string {
-	if e.Server.IsValid() {
+	switch {
+	case e.Verb == "forget":
+		return "config revert"
+	case e.Server.IsValid():
 		return "server " + e.Verb
 	}
 	return "service " + e.Verb

@@ -41,6 +41,9 @@ func (c Edit) String() string {
 	case c.Service == "":
 		what = "all services with the default"
 	}
+	if c.Verb == "forget" {
+		return "what was changed by command is forgotten"
+	}
 	verb := c.Verb
 	said := make([]string, 0, len(c.Set))
 	for _, key := range sortedKeys(c.Set) {

@@ -14,11 +14,14 @@ import (
 // Edit does as it is told with hardly a look at what it is told.
 func (d *Director) Edit(_ context.Context, edits []admin.Edit) error {
 	for _, e := range edits {
-		noun := "service "
-		if e.Server.IsValid() {
-			noun = "server "
+		noun := "service " + e.Verb
+		switch {
+		case e.Verb == "forget":
+			noun = "config revert"
+		case e.Server.IsValid():
+			noun = "server " + e.Verb
 		}
-		if err := d.one(noun+e.Verb, &e); err != nil {
+		if err := d.one(noun, &e); err != nil {
 			return err
 		}
 	}
@@ -31,6 +34,9 @@ func (d *Director) one(what string, e *admin.Edit) error {
 	switch {
 	case err != nil:
 		return err
+	case e.Verb == "forget":
+		d.ConfigNow.Runtime, d.ConfigNow.Running = nil, d.ConfigNow.Digest
+		return nil
 	case e.Fleet:
 		return admin.Errorf(admin.Refused, "there is no fleet here to tell")
 	case e.Server.IsValid():
