@@ -63,7 +63,8 @@ type Engine struct {
 	roster  atomic.Pointer[roster]
 	stages  [numStages]stage
 	wakeup  chan struct{}
-	soon    atomic.Bool // run looks again within a moment
+	soon    atomic.Bool   // run looks again within a moment
+	whole   atomic.Uint64 // the epoch of the life in which Sync has come to its end
 	refused [numRefusals]atomic.Uint64
 	counts  counts
 
@@ -72,7 +73,8 @@ type Engine struct {
 	// call back is called under it.
 	mu        sync.Mutex
 	last      *roster // as of the last SetMembers or SetSelf
-	streams   uint32  // the number of the newest stream
+	absent    map[session.NodeID]*peer
+	streams   uint32 // the number of the newest stream
 	pool      pool
 	tickets   tickets
 	questions map[packet.Tuple]*question
@@ -91,6 +93,7 @@ func New(self session.Owner, w Wire, s Sessions, o Options) *Engine {
 		wire: w, sessions: s, log: o.Log, replicas: o.Replicas, blocks: o.Blocks,
 		wakeup:    make(chan struct{}, 1),
 		questions: make(map[packet.Tuple]*question),
+		absent:    make(map[session.NodeID]*peer),
 		serving:   make(chan struct{}, maxServing),
 		tickets:   tickets{start: time.Now()},
 	}

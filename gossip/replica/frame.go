@@ -18,6 +18,7 @@ import (
 //	want:    except 1 | homes 2 | home 8 … | set of slots 32
 //	have:    home 8 | (slot 1 | count 4 | sum 8) …
 //	go:      that was all
+//	whole:   the sender has all sessions of its own: those it does not send are gone
 //	differs: home 8 | (slot 1 | count 4) …
 //	records: as in a batch
 //	end:     how many records there were 8
@@ -33,6 +34,7 @@ const (
 	frameRecords
 	frameEnd
 	frameSorry
+	frameWhole
 )
 
 const (

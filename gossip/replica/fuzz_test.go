@@ -36,7 +36,7 @@ func FuzzDatagram(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		n := newNetwork(1)
 		m := newMemory(me)
-		m.engine = New(me, wire{n, me}, m, Options{})
+		m.engine = New(me, wire{n, me.ID}, m, Options{})
 		m.engine.SetMembers([]Member{member(them), member(other)})
 		m.engine.Tell(0, []session.Record{record(me, 1)})
 		m.engine.step(t.Context(), time.Now())

@@ -23,7 +23,7 @@ type memory struct {
 	mu      sync.Mutex
 	self    session.Owner
 	all     map[uint64]session.Record
-	homes   map[session.NodeID]int // how many of all are whose
+	digests digests // of all
 	engine  *Engine
 	noRoom  bool
 	deaf    bool // never answers a Lookup
@@ -35,7 +35,7 @@ type memory struct {
 }
 
 func newMemory(self session.Owner) *memory {
-	return &memory{self: self, all: map[uint64]session.Record{}, homes: map[session.NodeID]int{}, found: map[packet.Tuple]*session.Record{}}
+	return &memory{self: self, all: map[uint64]session.Record{}, digests: digests{}, found: map[packet.Tuple]*session.Record{}}
 }
 
 func (m *memory) Apply(from session.Owner, solicited bool, records []session.Record) bool {
@@ -53,7 +53,7 @@ func (m *memory) Apply(from session.Owner, solicited bool, records []session.Rec
 		_, have := m.all[identify(&r)]
 		switch {
 		case r.Kind == session.Mark:
-			if m.digest(r.Home.ID, r.Slot) != r.Digest {
+			if *m.digest(r.Home.ID, r.Slot) != r.Digest {
 				m.engine.Differs(r.Home.ID, r.Slot)
 			}
 		case r.Kind == session.Gone:
@@ -68,17 +68,19 @@ func (m *memory) Apply(from session.Owner, solicited bool, records []session.Rec
 }
 
 func (m *memory) put(r *session.Record) {
-	id := identify(r)
-	if _, have := m.all[id]; !have {
-		m.homes[r.Home.ID]++
-	}
-	m.all[id] = *r
+	m.remove(r)
+	m.all[identify(r)] = *r
+	d := m.digest(r.Home.ID, r.ClientSlot())
+	d.Count++
+	d.Sum ^= fingerprint(r)
 }
 
 func (m *memory) remove(r *session.Record) {
 	id := identify(r)
 	if old, have := m.all[id]; have {
-		m.homes[old.Home.ID]--
+		d := m.digest(old.Home.ID, old.ClientSlot())
+		d.Count--
+		d.Sum ^= fingerprint(&old)
 		delete(m.all, id)
 	}
 }
@@ -119,31 +121,25 @@ func (m *memory) Export(ctx context.Context, q session.Query) iter.Seq2[[]sessio
 	}
 }
 
-func (m *memory) digest(home session.NodeID, slot uint8) (d session.Digest) {
-	for _, r := range m.all {
-		if r.Home.ID == home && r.ClientSlot() == slot {
-			addDigest(&d, &r)
-		}
+func (m *memory) digest(home session.NodeID, slot uint8) *session.Digest {
+	if m.digests[home] == nil {
+		m.digests[home] = new([session.Slots]session.Digest)
 	}
-	return d
+	return &m.digests[home][slot]
 }
 
-func addDigest(d *session.Digest, r *session.Record) {
+func fingerprint(r *session.Record) uint64 {
 	b := binary.BigEndian.AppendUint16(nil, r.LocalPort)
-	b = append(append(append(b, r.Local[:]...), r.Server[:]...), byte(r.State))
-	d.Count++
-	d.Sum ^= xxhash.Sum64(b)
+	return xxhash.Sum64(append(append(append(b, r.Local[:]...), r.Server[:]...), byte(r.State)))
 }
 
 func (m *memory) Digests(context.Context) (map[session.NodeID]*[session.Slots]session.Digest, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := map[session.NodeID]*[session.Slots]session.Digest{}
-	for _, r := range m.all {
-		if all[r.Home.ID] == nil {
-			all[r.Home.ID] = new([session.Slots]session.Digest)
-		}
-		addDigest(&all[r.Home.ID][r.ClientSlot()], &r)
+	all := digests{}
+	for home, d := range m.digests {
+		own := *d
+		all[home] = &own
 	}
 	return all, nil
 }
@@ -152,7 +148,11 @@ func (m *memory) Digests(context.Context) (map[session.NodeID]*[session.Slots]se
 func (m *memory) count(home session.NodeID) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.homes[home]
+	n := 0
+	for slot := range session.Slots {
+		n += int(m.digest(home, uint8(slot)).Count)
+	}
+	return n
 }
 
 // open has the director open sessions first..first+n-1 and tells of them.
@@ -183,7 +183,7 @@ func (m *memory) tell(first, n int, change func(*session.Record)) {
 // mark has it mark a slot.
 func (m *memory) mark(slot uint8) {
 	m.mu.Lock()
-	d := m.digest(m.self.ID, slot)
+	d := *m.digest(m.self.ID, slot)
 	m.mu.Unlock()
 	m.engine.Tell(0, []session.Record{{Kind: session.Mark, Home: m.self, Slot: slot, Digest: d}})
 }
@@ -231,7 +231,8 @@ type director struct {
 func newFleet(t testing.TB, n int) *fleet {
 	f := &fleet{network: newNetwork(1), t: t}
 	for i := range n {
-		f.start(session.Owner{ID: session.NodeID(i + 1), Epoch: 1})
+		d := f.start(session.Owner{ID: session.NodeID(i + 1), Epoch: 1})
+		d.complete() // there was nothing before
 	}
 	f.meet()
 	return f
@@ -242,7 +243,7 @@ func (f *fleet) start(self session.Owner) *director {
 	o := f.options
 	o.Blocks = []netip.Prefix{block(self.ID)}
 	d := &director{memory: newMemory(self)}
-	d.Engine = New(self, wire{f.network, self}, d.memory, o)
+	d.Engine = New(self, wire{f.network, self.ID}, d.memory, o)
 	d.memory.engine = d.Engine
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -325,7 +326,7 @@ func (f *fleet) whole(d *director) error {
 func eventually(t testing.TB, d time.Duration, holds func() error) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(d); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(d); ; time.Sleep(max(d/200, time.Millisecond)) {
 		if err = holds(); err == nil {
 			return
 		}

@@ -47,10 +47,10 @@ func newNetwork(seed uint64) *network {
 	}
 }
 
-// wire is the network as one director sees it, in one of its lives.
+// wire is the network as one director sees it.
 type wire struct {
 	*network
-	from session.Owner
+	from session.NodeID
 }
 
 func (w wire) Send(to session.NodeID, payload []byte) error {
@@ -61,7 +61,8 @@ func (w wire) Send(to session.NodeID, payload []byte) error {
 	if len(payload) > MaxDatagram {
 		return errors.New("too long")
 	}
-	if w.owners[w.from.ID] != w.from || w.cut != nil && w.cut(w.from.ID, to) {
+	from := w.owners[w.from]
+	if w.frozen[w.from] || w.cut != nil && w.cut(w.from, to) {
 		return nil
 	}
 	for copies := 1; copies > 0; copies-- {
@@ -76,7 +77,7 @@ func (w wire) Send(to session.NodeID, payload []byte) error {
 			delay += time.Duration(w.random.Int64N(int64(w.jitter)))
 		}
 		payload := slices.Clone(payload)
-		time.AfterFunc(delay, func() { w.deliver(to, func(e *Engine) { e.Receive(w.from, payload) }) })
+		time.AfterFunc(delay, func() { w.deliver(to, func(e *Engine) { e.Receive(from, payload) }) })
 	}
 	return nil
 }
@@ -101,14 +102,15 @@ func (w wire) Open(ctx context.Context, to session.NodeID) (net.Conn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.engines[to]
-	if e == nil || w.owners[w.from.ID] != w.from || w.frozen[to] || w.cut != nil && (w.cut(w.from.ID, to) || w.cut(to, w.from.ID)) {
+	from := w.owners[w.from]
+	if e == nil || w.frozen[w.from] || w.frozen[to] || w.cut != nil && (w.cut(w.from, to) || w.cut(to, w.from)) {
 		return nil, errors.New("no route")
 	}
 	near, far := net.Pipe()
-	s := &stretch{w.from.ID, to, far}
+	s := &stretch{w.from, to, far}
 	w.streams[s] = true
 	go func() {
-		e.Accept(w.from, far)
+		e.Accept(from, far)
 		far.Close()
 		w.mu.Lock()
 		delete(w.streams, s)

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,7 +16,8 @@ type peer struct {
 	owner session.Owner
 
 	// Engine.mu guards these.
-	gone     bool // no member any more
+	gone     bool // no member any more,
+	left     time.Time
 	outgoing outgoing
 	asking   []packet.Tuple // to be asked with the next datagram
 	asked    map[uint32]asked
@@ -68,10 +70,8 @@ func (e *Engine) seat(self session.Owner, members []Member, anew bool) {
 		m.Blocks = slices.Clone(m.Blocks)
 		blocks[m.ID] = m.Blocks
 		s := &seat{Member: m}
-		if old != nil && !anew {
-			if before := old.seats[m.ID]; before != nil && before.Epoch == m.Epoch {
-				s.peer = before.peer
-			}
+		if !anew {
+			s.peer = e.again(m.Owner())
 		}
 		if s.peer == nil {
 			s.peer = e.newPeer(m.Owner())
@@ -79,14 +79,18 @@ func (e *Engine) seat(self session.Owner, members []Member, anew bool) {
 		seats = append(seats, s)
 	}
 	r := newRoster(self, e.replicas, blocks, seats)
-	e.last = r
-	e.roster.Store(r)
 	if old != nil {
 		for _, p := range old.peers {
 			if s := r.seats[p.owner.ID]; s == nil || s.peer != p {
 				e.part(p)
 			}
 		}
+	}
+	e.forget(r, anew)
+	r.absent = maps.Clone(e.absent)
+	e.last = r
+	e.roster.Store(r)
+	if old != nil {
 		e.moved(old, r, time.Now())
 	}
 	e.wake()
@@ -101,9 +105,44 @@ func (e *Engine) newPeer(o session.Owner) *peer {
 	return p
 }
 
+// absence is how long a peer that is gone may come back and find the news that
+// is meant for it alone: what became of its own sessions.
+const absence = 5 * time.Minute
+
 // part takes leave of a peer: nothing is under way any more.
 func (e *Engine) part(p *peer) {
-	p.outgoing.drop(e)
-	p.wants = wants{}
-	p.gone = true
+	p.gone, p.left = true, time.Now()
+	p.wants, p.asking = wants{}, nil
+	e.absent[p.owner.ID] = p
+}
+
+// again returns the peer of a director that is here, or was a while ago and is
+// still in the same life: its stream begins anew, with what is queued. It is nil
+// if there is none.
+func (e *Engine) again(o session.Owner) *peer {
+	if e.last == nil {
+		return nil
+	}
+	if s := e.last.seats[o.ID]; s != nil && s.peer.owner == o {
+		return s.peer
+	}
+	p := e.absent[o.ID]
+	if p == nil || p.owner != o {
+		return nil
+	}
+	delete(e.absent, o.ID)
+	p.gone = false
+	p.outgoing.begin(e)
+	return p
+}
+
+// forget drops the absent that will not come back; all of them if this director
+// begins another life.
+func (e *Engine) forget(r *roster, all bool) {
+	for id, p := range e.absent {
+		if all || r.seats[id] != nil || time.Since(p.left) >= absence {
+			p.outgoing.drop(e)
+			delete(e.absent, id)
+		}
+	}
 }

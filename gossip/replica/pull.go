@@ -19,13 +19,14 @@ type pull struct {
 	e       *Engine
 	seat    *seat
 	clauses []clause
-	tell    func(differing pairs, expected, records, bytes uint64) // of each frame; may be nil
+	tell    func(differing pairs, expected, records, bytes uint64) // of each frame of records; may be nil
 
 	differing pairs
 	expected  uint64
 	got       uint64
 	bytes     uint64
 	watch     *watch
+	whole     bool     // the peer sends all that it has of its own
 	erasing   slotSet  // slots in which the peer's own sessions may have to be removed
 	listed    []uint64 // identities of the peer's own sessions there, as it sent them
 	records   []session.Record
@@ -73,7 +74,7 @@ func (p *pull) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.tell != nil {
+		if p.tell != nil && (kind == frameRecords || done) {
 			p.tell(p.differing, p.expected, p.got, p.bytes)
 		}
 		if done {
@@ -99,6 +100,8 @@ func (p *pull) request(have digests) []byte {
 // take takes one frame and says whether it was the last.
 func (p *pull) take(ctx context.Context, kind byte, body []byte, have digests) (done bool, err error) {
 	switch kind {
+	case frameWhole:
+		p.whole = true
 	case frameDiffers:
 		n, ok := p.differing.parseDiffers(body)
 		if !ok {
@@ -209,7 +212,7 @@ func (p *pull) offer(asked bool, records *[]session.Record) bool {
 // erase removes the peer's sessions that it did not list and did not tell of
 // since: its word that they are gone was lost.
 func (p *pull) erase(ctx context.Context) error {
-	if p.erasing.empty() || p.watch.blind() {
+	if !p.whole || p.erasing.empty() || p.watch.blind() {
 		return nil
 	}
 	slices.Sort(p.listed)

@@ -27,6 +27,7 @@ type roster struct {
 	replicas int
 	peers    []*peer // sorted by ID
 	seats    map[session.NodeID]*seat
+	absent   map[session.NodeID]*peer          // who left lately
 	blocks   map[session.NodeID][]netip.Prefix // of those that left, too
 	places   [session.Slots][]place            // by rank, as far as anyone may keep
 	own      [session.Slots][]*peer            // who keeps our own sessions

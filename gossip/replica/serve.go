@@ -98,8 +98,9 @@ func readRequest(r io.Reader) (*request, error) {
 }
 
 // differing returns the slots in which we have something else than the puller:
-// what to send. Of our own sessions, also that there are none.
-func (q *request) differing(self session.NodeID, ours digests) pairs {
+// what to send. Of our own sessions, if we have all of them, also that there are
+// none.
+func (q *request) differing(self session.NodeID, whole bool, ours digests) pairs {
 	p := make(pairs)
 	none := new([session.Slots]session.Digest)
 	compare := func(home session.NodeID, mine *[session.Slots]session.Digest) {
@@ -108,7 +109,7 @@ func (q *request) differing(self session.NodeID, ours digests) pairs {
 			theirs = none
 		}
 		for slot := range mine {
-			if mine[slot] != theirs[slot] && within(q.clauses, home, uint8(slot)) && (mine[slot].Count > 0 || home == self) {
+			if mine[slot] != theirs[slot] && within(q.clauses, home, uint8(slot)) && (mine[slot].Count > 0 || whole && home == self) {
 				p.add(home, uint8(slot))
 			}
 		}
@@ -128,7 +129,12 @@ func (e *Engine) serve(ctx context.Context, out *stream, q *request) error {
 	if err != nil {
 		return fmt.Errorf("digests: %w", err)
 	}
-	differing := q.differing(self.ID, ours)
+	whole := e.whole.Load() == self.Epoch
+	differing := q.differing(self.ID, whole, ours)
+	if whole {
+		at := len(out.buf)
+		out.buf = closeFrame(openFrame(out.buf, frameWhole), at)
+	}
 	for home, slots := range differing {
 		out.buf = appendDiffers(out.buf, home, slots, ours[home])
 	}

@@ -143,6 +143,8 @@ func (e *Engine) distribute(r *roster, s *stage, now time.Time) {
 			}
 			if home := r.seats[it.home]; home != nil {
 				e.queue(home.peer, bytes, it.slot, ticket)
+			} else if away := r.absent[it.home]; away != nil {
+				e.queue(away, bytes, it.slot, noTicket)
 			}
 		}
 		e.tickets.issued(ticket)

@@ -22,11 +22,16 @@ type Progress struct {
 // keeps and those of its own: a director that begins a life has none. It returns
 // when it has everything from everybody who stays, and tells its progress, which
 // may be nil, from one goroutine at a time.
+//
+// From then on the others believe that sessions of ours which we do not have are
+// gone. So it is to be called in every life, also where there is nobody else, and
+// again if it ends with an error.
 func (e *Engine) Sync(ctx context.Context, progress func(Progress)) error {
 	s := syncing{e: e, tell: progress, done: make(map[session.Owner]bool), parts: make(map[session.Owner]*part)}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		again, err := s.round(ctx)
 		if !again {
+			e.complete()
 			return nil
 		}
 		if err == nil {
@@ -39,6 +44,19 @@ func (e *Engine) Sync(ctx context.Context, progress func(Progress)) error {
 		}
 		wait = max(wait, 50*time.Millisecond)
 	}
+}
+
+// complete notes that we have all sessions of our own, and has the keepers see.
+func (e *Engine) complete() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.last
+	e.whole.Store(r.self.Epoch)
+	for _, p := range r.peers {
+		kept := r.keptBy(p.owner.ID)
+		p.outgoing.behind.unite(&kept)
+	}
+	e.wake()
 }
 
 type syncing struct {

@@ -217,7 +217,7 @@ func TestNewerStream(t *testing.T) {
 		a, b := f.directors[0], f.directors[1]
 		a.open(0, 1000)
 		time.Sleep(time.Second)
-		c, err := wire{f.network, b.memory.self}.Open(t.Context(), 1)
+		c, err := wire{f.network, b.memory.self.ID}.Open(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
