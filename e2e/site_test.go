@@ -23,6 +23,7 @@ type service struct {
 	more      string // further lines of the service's table
 	check     string // further lines of its check
 	backend   int    // port of the servers, if it is another
+	cross     bool   // the servers' addresses are of the other family
 }
 
 // checked is how soon a story's health checks notice: fall × interval, and the
@@ -68,7 +69,7 @@ scheduler = %q
 		if s.weights != nil {
 			weight = s.weights[i]
 		}
-		fmt.Fprintf(&b, "  [[service.server]]\n  address = %q\n  weight = %d\n", lab.ServerAddress(i+1, s.backend, v6), weight)
+		fmt.Fprintf(&b, "  [[service.server]]\n  address = %q\n  weight = %d\n", lab.ServerAddress(i+1, s.backend, v6 != s.cross), weight)
 	}
 	return b.String()
 }

@@ -13,6 +13,8 @@ const roleArg = "lab-role"
 var roles = map[string]func(args []string) error{
 	"router": routerRole,
 	"server": serveRole,
+
+	"decapsulate": decapsulateRole,
 }
 
 // Main plays the role this process was started for and exits; without one it

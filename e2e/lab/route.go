@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -166,4 +167,14 @@ func (r *Route) add(gateway net.IP, via netlink.Destination) {
 	if ip, ok := netip.AddrFromSlice(gateway); ok {
 		r.NextHops = append(r.NextHops, ip.Unmap())
 	}
+}
+
+// ForgetMTU has the host forget what it has learned of the paths to all others.
+func (h *Host) ForgetMTU(a netip.Addr) error {
+	family := "-4"
+	if a.Is6() {
+		family = "-6"
+	}
+	_, err := h.Run(context.Background(), "ip", family, "route", "flush", "cache")
+	return err
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Ports of the lab's own server.
@@ -64,7 +66,7 @@ func serveRole(args []string) error {
 		return err
 	}
 	go echoStreams(echo)
-	datagrams, err := net.ListenPacket("udp", fmt.Sprintf(":%d", EchoPort))
+	datagrams, err := listenEcho()
 	if err != nil {
 		return err
 	}
@@ -142,15 +144,38 @@ func echoStreams(ln net.Listener) {
 	}
 }
 
-func echoDatagrams(c net.PacketConn) {
-	buf := make([]byte, 64<<10)
+// echoDatagrams answers from the address that it was asked at, which of several
+// is not always the one that the kernel would choose.
+func echoDatagrams(c *net.UDPConn) {
+	buf, about := make([]byte, 64<<10), make([]byte, 128)
 	for {
-		n, from, err := c.ReadFrom(buf)
+		n, m, _, from, err := c.ReadMsgUDP(buf, about)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err == nil {
-			c.WriteTo(buf[:n], from)
+		if err != nil {
+			continue
 		}
+		if interfaceAt := unix.SizeofCmsghdr + 16; m >= interfaceAt+4 { // struct in6_pktinfo
+			clear(about[interfaceAt : interfaceAt+4]) // the answer may leave by another
+		}
+		c.WriteMsgUDP(buf[:n], about[:m], from)
 	}
+}
+
+// listenEcho listens at all addresses and learns of each datagram to which it was
+// sent.
+func listenEcho() (*net.UDPConn, error) {
+	c, err := net.ListenUDP("udp", &net.UDPAddr{Port: EchoPort})
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	failed := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	})
+	return c, errors.Join(failed, err)
 }

@@ -45,6 +45,7 @@ type SessionView struct {
 	PacketsOut uint64 `json:"packets_out"`
 	BytesIn    uint64 `json:"bytes_in"`
 	BytesOut   uint64 `json:"bytes_out"`
+	Mode       string `json:"mode"`
 }
 
 // NeighborView is one BGP session as the director sees it.
