@@ -121,7 +121,7 @@ func (d *director) change(more changes) error {
 	for i := range more {
 		d.log.Info("by command: " + more[i].says())
 	}
-	return d.put(s)
+	return d.put(context.Background(), s)
 }
 
 // changed returns the settings with more changes, which the rules of the file

@@ -137,7 +137,7 @@ func (d *director) listen(ctx context.Context) {
 	for {
 		var lots [][]byte
 		if lots, told = d.company.heard(told); lots != nil {
-			if err := d.learn(d.understood(lots), time.Now()); err != nil && !errors.Is(err, errEnding) {
+			if err := d.learn(ctx, d.understood(lots), time.Now()); err != nil && ctx.Err() == nil && !errors.Is(err, errEnding) {
 				d.log.Error("fleet: changes by command: " + err.Error())
 			}
 		}
@@ -150,10 +150,10 @@ func (d *director) listen(ctx context.Context) {
 }
 
 // learn takes in what the fleet has shared.
-func (d *director) learn(more changes, now time.Time) error {
+func (d *director) learn(ctx context.Context, more changes, now time.Time) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	v, err := d.view(context.Background())
+	v, err := d.view(ctx)
 	if err != nil {
 		return err
 	}
@@ -178,12 +178,12 @@ func (d *director) learn(more changes, now time.Time) error {
 			d.log.Info("by command: " + c.says())
 		}
 	}
-	return d.put(s)
+	return d.put(ctx, s)
 }
 
 // put makes settings with other changes the present ones.
-func (d *director) put(s settings) error {
-	return d.do(context.Background(), func() error {
+func (d *director) put(ctx context.Context, s settings) error {
+	return d.do(ctx, func() error {
 		if d.ending {
 			return errEnding
 		}

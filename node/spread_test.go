@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -120,7 +121,13 @@ func (c *circle) join(t *testing.T, name string) *director {
 	}
 	d.settle()
 	serving(t, d)
-	go d.listen(t.Context())
+	ctx, end := context.WithCancel(t.Context())
+	var listens sync.WaitGroup
+	listens.Go(func() { d.listen(ctx) })
+	t.Cleanup(func() {
+		end()
+		listens.Wait()
+	})
 	return d
 }
 
