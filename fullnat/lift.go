@@ -39,11 +39,12 @@ func (w *Worker) aloft(s *session.Session, path *session.Path) {
 	}
 }
 
-// plain says whether the packets of a session need no more than new ends.
+// plain says whether the packets of a session need no more than new ends and a
+// next hop.
 func plain(s *session.Session, path *session.Path) bool {
 	switch s.State {
 	case session.Established, session.OneWay, session.TwoWay:
-		return path.Mode == session.FULLNAT
+		return path.Mode != session.TUN
 	}
 	return false
 }

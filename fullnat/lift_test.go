@@ -33,6 +33,9 @@ var pairServices = []string{
 	"vip 192.0.2.80:443 → 10.0.0.12:8443",
 	"vip [2001:db8::80]:443 → [fd00::11]:8443 via 2001:db8:9::1",
 	"udp [2001:db8::53]:53 → [fd00::12]:5353",
+	"vip 203.0.113.81:443 → nat 10.0.0.13:8443",
+	"vip 203.0.113.82:443 → dr 10.0.0.14:443",
+	"udp [2001:db8::54]:53 → dr [fd00::14]:53",
 }
 
 // The conversations that a pair has going, which are lifted.
@@ -47,7 +50,16 @@ var pairConversations = []string{
 	"tcp [2001:db8:7::7]:4711 > [2001:db8::80]:443 A ttl 64 seq 1001 ack 5001",
 	"udp [2001:db8:7::7]:4711 > [2001:db8::53]:53 ttl 64 len 9",
 	"eth1 udp [fd00::12]:5353 > [2001:db8:9::1]:5257 ttl 64 len 9",
+	"tcp 198.51.100.7:4711 > 203.0.113.81:443 S ttl 64 seq 1000",
+	"eth1 tcp 10.0.0.13:8443 > 198.51.100.7:4711 SA ttl 64 seq 5000 ack 1001",
+	"tcp 198.51.100.7:4711 > 203.0.113.81:443 A ttl 64 seq 1001 ack 5001",
+	"tcp 198.51.100.7:4711 > 203.0.113.82:443 S ttl 64 seq 1000",
+	"tcp 198.51.100.7:4711 > 203.0.113.82:443 A ttl 64 seq 1001 ack 5001",
+	"udp [2001:db8:7::7]:4711 > [2001:db8::54]:53 ttl 64 len 9",
 }
+
+// pairLifted is how many sessions that makes.
+const pairLifted = 7
 
 // pairFlows is more than the flows that a pair may come to have.
 const pairFlows = 64
@@ -103,14 +115,14 @@ func (d *driver) pair(t testing.TB) *pair {
 		}
 	}
 	for range 2 {
-		for _, i := range []int{2, 3, 4, 7, 8, 9} {
-			for range 3 {
+		for _, i := range []int{2, 3, 4, 7, 8, 9, 12, 14, 15} {
+			for range 5 {
 				p.both(pairConversations[i])
 			}
 		}
 	}
-	if p.table.Lifted() != 4 {
-		t.Fatalf("%d sessions are lifted, want all 4", p.table.Lifted())
+	if p.table.Lifted() != pairLifted {
+		t.Fatalf("%d sessions are lifted, want all %d", p.table.Lifted(), pairLifted)
 	}
 	return p
 }
@@ -253,6 +265,15 @@ var liftCases = []struct {
 	{"IPv6, no checksum", "udp [2001:db8:7::7]:4711 > [2001:db8::53]:53 ttl 64 len 9 no-sum", true, nil},
 	{"IPv6, padding", "udp [2001:db8:7::7]:4711 > [2001:db8::53]:53 ttl 64 len 1", true, padded},
 
+	{"NAT", "tcp 198.51.100.7:4711 > 203.0.113.81:443 PA ttl 64 seq 1001 ack 5001 len 99", true, nil},
+	{"NAT, back", "eth1 tcp 10.0.0.13:8443 > 198.51.100.7:4711 PA ttl 64 seq 5001 ack 1100 len 1460", true, nil},
+	{"NAT, the server's own connection", "eth1 tcp 10.0.0.13:4711 > 198.51.100.7:443 A ttl 64", false, nil},
+	{"DR", "tcp 198.51.100.7:4711 > 203.0.113.82:443 PA ttl 64 seq 1001 ack 5001 len 99", true, nil},
+	{"DR, a wrong checksum", "tcp 198.51.100.7:4711 > 203.0.113.82:443 PA ttl 64 seq 1100 ack 5001 len 9 bad-sum", true, nil},
+	{"DR, from the server it would go to", "tcp 198.51.100.7:4711 > 203.0.113.82:443 A ttl 64 seq 1001 ack 5001 eth 02:00:00:00:01:0e > 02:00:00:00:00:01", false, nil},
+	{"DR, IPv6", "udp [2001:db8:7::7]:4711 > [2001:db8::54]:53 ttl 64 len 1452", true, nil},
+	{"DR, padding", "tcp 198.51.100.7:4711 > 203.0.113.82:443 A ttl 64 seq 1109 ack 5001", true, padded},
+
 	{"the last hop", "tcp 198.51.100.7:4711 > 203.0.113.80:443 A ttl 1 seq 1103 ack 6462", false, nil},
 	{"no hop left", "udp 198.51.100.7:4711 > 203.0.113.53:53 ttl 0 len 9", false, nil},
 	{"the last hop, IPv6", "tcp [2001:db8:7::7]:4711 > [2001:db8::80]:443 A ttl 1 seq 2441 ack 5078", false, nil},
@@ -331,13 +352,13 @@ func TestLiftedOwed(t *testing.T) {
 				t.Errorf("%s: carried by the program: %v", line, got)
 			}
 		}
-		for _, c := range liftCases[:17] {
+		for _, c := range liftCases[:25] {
 			f := p.frameTo(c.line)
 			if c.change != nil {
 				f.Bytes = c.change(f.Bytes)
 			}
-			if !p.meet(f) {
-				t.Errorf("%s: not carried", c.name)
+			if got := p.meet(f); got != c.carried {
+				t.Errorf("%s: carried by the program: %v", c.name, got)
 			}
 		}
 	}
@@ -400,11 +421,11 @@ func TestLiftedAges(t *testing.T) {
 			t.Fatal("not carried")
 		}
 	}
-	if n := p.table.Lifted(); n != 3 { // the other UDP session is over
-		t.Errorf("%d flows, want 3", n)
+	if n := p.table.Lifted(); n != pairLifted-2 { // the other UDP sessions are over
+		t.Errorf("%d flows, want %d", n, pairLifted-2)
 	}
 	p.pass(301 * time.Second)
-	if n := p.table.Lifted(); n != 2 {
+	if n := p.table.Lifted(); n != pairLifted-3 {
 		t.Errorf("%d flows, want those of TCP", n)
 	}
 	if p.meet(datagram) {

@@ -24,12 +24,16 @@ struct address {
 	__u64 hi, lo; // bytes 0–7 and 8–15 of the 16, as they are in memory; IPv4 as ::ffff:a.b.c.d
 };
 
+// What becomes of a packet beside the hop that it takes: it gets new ends, or
+// none, but then must not go back to the station that it comes from (DR).
+enum { REWRITE = 0, DIRECT = 1 };
+
 // A face is one direction of a session: a cache line that no packet of the
 // other direction touches. Sums are one's complement, of words as they are in
 // memory.
 struct face {
 	__be16 src, dst, new_src, new_dst; // ports
-	__u8 protocol, zero;
+	__u8 protocol, kind;
 	__u16 header; // what the IPv4 header's sum gains
 	__u16 gain;   // what TCP's or UDP's sum gains
 	__u16 pseudo; // the pseudo-header's sum, but for the length
@@ -317,6 +321,9 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 	struct hop hop = *h;
 	if (size > hop.mtu || hop.version != (__u8)face->hop || !now->usable[hop.port])
 		return UP;
+	struct ethernet *e = data;
+	if (face->kind == DIRECT && *(__u32 *)e->src == *(__u32 *)hop.dst && *(__u16 *)(e->src + 4) == *(__u16 *)(hop.dst + 4))
+		return UP;
 
 	__u16 c = *check;
 	if (protocol == UDP && !c) {
@@ -353,7 +360,6 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 		ip->ttl--;
 		ip->checksum = update(ip->checksum, (__u64)face->header + 0xfffe);
 	}
-	struct ethernet *e = data;
 	__builtin_memcpy(e->dst, hop.dst, 6);
 	__builtin_memcpy(e->src, hop.src, 6);
 

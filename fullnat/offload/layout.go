@@ -10,7 +10,7 @@ import (
 
 type face struct {
 	ports, newPorts uint32 // source and destination, as on the wire
-	protocol, _     uint8
+	protocol, kind  uint8
 	header          uint16
 	gain, pseudo    uint16
 	hop             uint32 // a HopRef
@@ -40,14 +40,24 @@ type control struct {
 	usable [256]uint8
 }
 
-// face describes what packets of a tuple become.
+// Kinds of faces.
+const (
+	rewrite = 0
+	direct  = 1
+)
+
+// describe tells what packets of a tuple become.
 func (f *face) describe(is, becomes *packet.Tuple) {
 	f.ports, f.newPorts = portsOf(is.SrcPort, is.DstPort), portsOf(becomes.SrcPort, becomes.DstPort)
 	f.protocol = is.Protocol
+	f.pseudo = fold(sumOf(0, is.Src[:]) + sumOf(0, is.Dst[:]) + uint64(is.Protocol)<<8)
+	if *is == *becomes {
+		f.kind = direct
+		return
+	}
 	addrs := sumOf(^uint32(0), is.Src[:]) + sumOf(^uint32(0), is.Dst[:]) + sumOf(0, becomes.Src[:]) + sumOf(0, becomes.Dst[:])
 	f.header = fold(addrs)
 	f.gain = fold(addrs + uint64(^f.ports) + uint64(f.newPorts))
-	f.pseudo = fold(sumOf(0, is.Src[:]) + sumOf(0, is.Dst[:]) + uint64(is.Protocol)<<8)
 }
 
 // sumOf adds up the words of b as they are in memory, each after it has been

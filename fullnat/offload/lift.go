@@ -16,7 +16,7 @@ func (t *Table) Free(number uint32) bool { return t.grace.over(t.dropped[number]
 // as dropped.
 func (t *Table) Lift(number uint32, f *Flow) bool {
 	to := &t.flows[number]
-	*to = flow{ends: [4]packet.Addr{f.Client.Src, f.Client.Dst, f.Server.Dst, f.Server.Src}}
+	*to = flow{ends: f.ends()}
 	for d := range f.faces() {
 		is, becomes := f.face(d)
 		to.faces[d].describe(&is, &becomes)

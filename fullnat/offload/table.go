@@ -144,17 +144,21 @@ func (t *Table) Lifted() int { return int(t.lifted.Load()) }
 func (t *Table) Cap() int { return len(t.flows) - 1 }
 
 // A Flow is what the programs are told of a session: how it is known on either
-// side. Packets of one face become packets of the other, turned round.
+// side. Packets of one face become packets of the other, turned round. Without a
+// Server what the client sends goes to its next hop as it is (direct routing).
 type Flow struct {
 	Client packet.Tuple // what the client sends, as it comes
-	Server packet.Tuple // what the server sends
+	Server packet.Tuple // what the server sends; zero: it passes by
 	OneWay bool         // only what the client sends is carried
 	Hops   [2]HopRef    // towards the server, towards the client
 }
 
 // face is the tuple of packets that go d as they come, and as they leave.
 func (f *Flow) face(d session.Direction) (is, becomes packet.Tuple) {
-	if d == session.Inbound {
+	switch {
+	case f.direct():
+		return f.Client, f.Client
+	case d == session.Inbound:
 		return f.Client, f.Server.Reverse()
 	}
 	return f.Server, f.Client.Reverse()
@@ -162,8 +166,18 @@ func (f *Flow) face(d session.Direction) (is, becomes packet.Tuple) {
 
 // faces is how many directions are carried.
 func (f *Flow) faces() session.Direction {
-	if f.OneWay {
+	if f.OneWay || f.direct() {
 		return 1
 	}
 	return 2
+}
+
+func (f *Flow) direct() bool { return f.Server == packet.Tuple{} }
+
+// ends are the four addresses of the flow.
+func (f *Flow) ends() [4]packet.Addr {
+	if f.direct() {
+		return [4]packet.Addr{f.Client.Src, f.Client.Dst, f.Client.Src, f.Client.Dst}
+	}
+	return [4]packet.Addr{f.Client.Src, f.Client.Dst, f.Server.Dst, f.Server.Src}
 }
