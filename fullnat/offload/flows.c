@@ -425,10 +425,8 @@ static __always_inline int carry6(struct xdp_md *ctx, void *data, void *end)
 	return UP;
 }
 
-// The whole of an interface's frames come by here first. Those to another
-// station than ours, as a switch floods them, are not for us.
-SEC("xdp.frags")
-int forward(struct xdp_md *ctx)
+// Those to another station than ours, as a switch floods them, are not for us.
+static __always_inline int frame(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethernet *e = data;
@@ -441,6 +439,13 @@ int forward(struct xdp_md *ctx)
 	if (e->type == bpf_htons(ETH_P_IPV6))
 		return carry6(ctx, data, end);
 	return UP;
+}
+
+// All of an interface's frames come by here first.
+SEC("xdp.frags")
+int forward(struct xdp_md *ctx)
+{
+	return frame(ctx);
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";
