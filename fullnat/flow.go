@@ -39,6 +39,15 @@ func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir 
 		return w.lost(f, p, s, path)
 	}
 	hop := w.hop(s, path, dir)
+	if v := w.hinder(f, p, path, dir, hop); v != Forwarded {
+		return v
+	}
+	w.account(s, path, p, dir, now)
+	return w.onward(f, p, s, path, dir, hop, now)
+}
+
+// hinder refuses a packet that cannot go by a hop.
+func (w *Worker) hinder(f *link.Frame, p *packet.Packet, path *session.Path, dir session.Direction, hop *nexthop.Hop) Verdict {
 	switch {
 	case hop == nil:
 		return unreachable(path, dir)
@@ -49,8 +58,11 @@ func (w *Worker) carry(f *link.Frame, p *packet.Packet, s *session.Session, dir 
 	case oversize(f, p, room(path, p, hop)) && !cuttable(f, p):
 		return w.complain(f, p, packet.TooBig, room(path, p, hop), DropTooBig)
 	}
+	return Forwarded
+}
 
-	w.account(s, path, p, dir, now)
+// onward changes a packet that nothing hinders, and sends it.
+func (w *Worker) onward(f *link.Frame, p *packet.Packet, s *session.Session, path *session.Path, dir session.Direction, hop *nexthop.Hop, now session.Tick) Verdict {
 	p.DecTTL()
 	if path.MSS != 0 && p.Flags&packet.FlagSYN != 0 {
 		p.ClampMSS(path.MSS)

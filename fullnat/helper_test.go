@@ -210,7 +210,8 @@ func portsOf(b *bench, word string) (netip.AddrPort, uint16) {
 }
 
 // option reads what a service may be told: dead=F and removed=F, +tcp/A for
-// another listener, persist=D, prefix4=N, prefix6=N and leave for persistence.
+// another listener, persist=D, prefix4=N, prefix6=N and leave for persistence,
+// once for one-packet scheduling.
 func (b *bench) option(s *service.Spec, word string) bool {
 	b.Helper()
 	check := func(_ int, err error) {
@@ -237,6 +238,8 @@ func (b *bench) option(s *service.Spec, word string) bool {
 		check(fmt.Sscan(value, &s.Persistence.Prefix4))
 	case "prefix6":
 		check(fmt.Sscan(value, &s.Persistence.Prefix6))
+	case "once":
+		s.OnePacket = true
 	case "leave":
 		s.Persistence.LeaveQuiescent = true
 	default:

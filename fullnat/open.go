@@ -22,10 +22,14 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 		return w.handOver(f, owner)
 	}
 	switch {
+	case from == gated && w.snap.Services.Answers(p.Tuple.Protocol, p.Tuple.Src, p.Tuple.SrcPort) != nil:
+		return w.single(f, p, session.Outbound, now)
 	case from != client, p.Tuple.Protocol == packet.TCP && !opens(p.Flags):
 		return w.seek(f, p, &p.Tuple, now, unknown(from))
 	case w.snap.owns(p.Tuple.Src):
 		return DropSpoofed
+	case svc.OnePacket && p.Kind == packet.Flow:
+		return w.single(f, p, session.Inbound, now)
 	}
 	if v := w.hesitate(f, p, now); v != Forwarded {
 		return v

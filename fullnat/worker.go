@@ -64,6 +64,7 @@ type Worker struct {
 	outerID uint16                // of the last outer packet
 	key     schedule.Key          // of the connection being opened
 	network persist.Key           // and of its client's
+	lone    session.Session       // of a datagram that gets none
 	expired [64]*session.Session
 	touched [64]*session.Session
 	rejects int // answers to what cannot be served still allowed in this tick

@@ -34,8 +34,8 @@ func Build(specs []Spec, prev *Table) (*Table, error) {
 		}
 		t.add(s)
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(append(errs, unanswerable(t.Services)...)...); err != nil {
+		return nil, err
 	}
 	return t.indexed(), nil
 }
@@ -98,6 +98,7 @@ func (t *Table) indexed() *Table {
 			t.vips = append(t.vips, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
+	t.answers = answersOf(t.Servers)
 	slices.SortFunc(t.vips, netip.Prefix.Compare)
 	t.vips = slices.Compact(t.vips)
 	return t

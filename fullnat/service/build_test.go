@@ -266,6 +266,13 @@ func TestBuildRefuses(t *testing.T) {
 		{edit(web, func(s *Spec) { s.Persistence.Prefix4 = 33 }), `service "web": persistence for 0s with prefixes of 33 and 0 bits: impossible`},
 		{edit("dns udp 203.0.113.10:53 rr 10.3.0.11:53=1", func(s *Spec) { s.OnePacket = true }),
 			`service "dns": server 10.3.0.11:53: one packet scheduling: the answers of mode fullnat find their client by a session`},
+		{edit("dns udp 203.0.113.10:53 rr 10.3.0.11:53=1 +udp/203.0.113.11:53", func(s *Spec) { s.OnePacket, s.Mode = true, NAT }),
+			`service "dns": server 10.3.0.11:53: one packet scheduling in mode nat: its answers do not tell which of the service's addresses they are from`},
+		{edit("dns udp 203.0.113.10:53-54 rr 10.3.0.11:53=1", func(s *Spec) { s.OnePacket, s.Mode = true, NAT }),
+			`service "dns": server 10.3.0.11:53: one packet scheduling in mode nat: its answers do not tell which of the service's ports they are from; give the server port 0`},
+		{append(edit("dns udp 203.0.113.10:53 rr 10.3.0.11:53=1", func(s *Spec) { s.OnePacket, s.Mode = true, NAT }),
+			edit("dns6 udp 203.0.113.11:50-60 rr 10.3.0.11:0=1", func(s *Spec) { s.OnePacket, s.Mode = true, NAT })...),
+			`service "dns6": server 10.3.0.11:0: one packet scheduling in mode nat: its answers could be service "dns"'s as well`},
 		{edit(web, func(s *Spec) { s.OnePacket, s.Mode = true, DR }), `service "web": tcp: only datagrams can be scheduled one by one`},
 		{edit("web tcp 203.0.113.10:80 wr 10.3.0.11:0=1 10.3.0.12:80=70000", func(s *Spec) { s.Mode = 7 }), strings.Join([]string{
 			`service "web": mode 7: unknown`,

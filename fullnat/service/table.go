@@ -15,6 +15,8 @@ type Table struct {
 	index  index[*Service] // by VIP, protocol and port; nil: by VIP alone
 	ranges index[spans]    // by VIP and protocol
 	vips   []netip.Prefix
+
+	answers index[*Server] // those of one-packet scheduling in mode NAT, by their own ends
 }
 
 // A Service is one VIP, protocol and port, or run of ports. Nothing in it or

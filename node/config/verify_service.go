@@ -52,8 +52,8 @@ func (l *loader) verifyName(s scope, p *place, v *Service, names map[string]*pla
 // verifyForwarding checks modes, scheduler and MSS.
 func (l *loader) verifyForwarding(s scope, p *place, v *Service) {
 	l.verifyMode(s, p, v)
-	if v.OnePacket && v.Mode == "fullnat" && !p.refused("mode") {
-		l.complain(s, p.near("one_packet"), "one_packet is not for mode %q, whose answers find their client by the session that it leaves out", v.Mode)
+	if v.OnePacket && v.Forwards("fullnat") && !p.refused("mode") {
+		l.complain(s, p.near("one_packet"), "one_packet is not for mode \"fullnat\", whose answers find their client by the session that it leaves out")
 	}
 	if p.good("scheduler_flags") && !p.refused("scheduler") {
 		l.verifyFlags(s, p.at("scheduler_flags"), v)
