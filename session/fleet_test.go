@@ -370,7 +370,7 @@ func (n *node) check(t *rapid.T) {
 			d.Count++
 			d.Sum ^= table.fingerprint(s)
 		}
-		if l := table.ports.locals[s.local]; l.current || s.Role() == Home && p.Mode == FULLNAT {
+		if l := table.ports.locals[s.local]; l.current {
 			o := p.endpoint.pools[s.local]
 			if o.slots[s.LocalPort%Slots].used[s.LocalPort/Slots/64]&(1<<(s.LocalPort/Slots%64)) == 0 {
 				t.Fatalf("%s: the port of a %v is free", n.name, s.Role())

@@ -153,7 +153,7 @@ func (p *ports) vacate(place uint16) {
 }
 
 // pool has the ports of a local address that are in use known from now on: new
-// sessions, or what is recovered, are going to take others.
+// sessions are going to take the others.
 func (t *Table) pool(place uint16) {
 	l := &t.ports.locals[place]
 	if l.pooled {
@@ -176,9 +176,6 @@ func (t *Table) settle(s *Session, number uint32, path *Path, a packet.Addr) boo
 	place, ok := t.ports.intern(a, maxForeign)
 	if !ok {
 		return false
-	}
-	if s.Role() == Home {
-		t.pool(place)
 	}
 	s.local = place
 	l := &t.ports.locals[place]
