@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -24,6 +25,7 @@ type service struct {
 	check     string // further lines of its check
 	backend   int    // port of the servers, if it is another
 	cross     bool   // the servers' addresses are of the other family
+	fall      int    // checks that must fail; 0: 2
 }
 
 // checked is how soon a story's health checks notice: fall × interval, and the
@@ -57,10 +59,10 @@ scheduler = %q
   port = %d
   interval = "200ms"
   timeout = "500ms"
-  fall = 2
+  fall = %d
   rise = 1
   %s
-`, s.name, net.JoinHostPort(s.vip, fmt.Sprint(s.port)), s.protocol, s.scheduler, s.more, lab.HTTPPort, s.check)
+`, s.name, net.JoinHostPort(s.vip, fmt.Sprint(s.port)), s.protocol, s.scheduler, s.more, lab.HTTPPort, cmp.Or(s.fall, 2), s.check)
 	if s.servers != 0 {
 		servers = s.servers
 	}

@@ -140,6 +140,9 @@ func (i *Idlers) Wake() (broken []Break) {
 	return broken
 }
 
+// Locals are the clients' ends.
+func (i *Idlers) Locals() []string { return locals(i.conns) }
+
 // Close hangs up.
 func (i *Idlers) Close() {
 	for _, conn := range i.conns {

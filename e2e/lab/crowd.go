@@ -161,6 +161,16 @@ func (c *Crowd) Broken() []Break {
 // Size is how many connections there were at the beginning.
 func (c *Crowd) Size() int { return len(c.conns) }
 
+// Locals are the clients' ends.
+func (c *Crowd) Locals() []string { return locals(c.conns) }
+
+func locals(conns []net.Conn) (all []string) {
+	for _, conn := range conns {
+		all = append(all, conn.LocalAddr().String())
+	}
+	return all
+}
+
 // Echoed is how many messages came back whole.
 func (c *Crowd) Echoed() uint64 { return c.echoed.Load() }
 
