@@ -371,7 +371,7 @@ func fleetDoubleDeath(t *testing.T, f *fleet) {
 // Whoever can reach the port but has no key changes nothing.
 func fleetForgery(t *testing.T, f *fleet) {
 	target := f.Directors[0]
-	seen, err := target.Host.Port("front").Capture(nil)
+	seen, err := target.Host.Port("front").Capture(lab.Everything)
 	if err != nil {
 		t.Fatal(err)
 	}
