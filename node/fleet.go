@@ -262,12 +262,14 @@ func (d *director) tell() {
 func (d *director) report(ctx context.Context) {
 	tick := time.NewTicker(reportPeriod)
 	defer tick.Stop()
+	tick.Reset(reportPeriod / 10) // at first, soon
 	var before replica.Lag
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(reportPeriod)
 		}
 		counters, err := d.plane.Counters(ctx)
 		if err != nil {
