@@ -53,10 +53,13 @@ func (t *tally) sample(servers map[fullnat.ServerID]fullnat.Traffic, now time.Ti
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	first, took := t.at.IsZero(), now.Sub(t.at).Seconds()
+	if !first && took <= 0 {
+		return // in no time nothing can be said
+	}
 	before := t.rates
 	t.rates = map[fullnat.ServerID]rates{}
 	for id, n := range servers {
-		if first || took <= 0 {
+		if first {
 			continue
 		}
 		was, r := t.last[id], before[id]
