@@ -131,6 +131,9 @@ func (r *rig) newDirectorOf(i, workers int, o Options, services ...string) *benc
 	b := newBenchOf(r.TB, workers, o, services...)
 	b.snapshot.Locals = blocksOf(i)
 	b.now = r.now
+	for _, w := range b.workers {
+		w.ticked = 0 // it has not slept: the clock was another's
+	}
 	return b
 }
 
