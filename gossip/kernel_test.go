@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -238,6 +239,10 @@ func TestAttack(t *testing.T) {
 			idle = append(idle, c)
 			defer c.Close()
 		}
+	}
+	_ = idle[0].SetReadDeadline(time.Now().Add(2 * time.Second)) // before its time is up
+	if _, err := idle[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the first of 300 silent callers is kept: %v", err)
 	}
 	for _, c := range idle[250:] {
 		_, _ = c.Write(make([]byte, 4096))

@@ -8,6 +8,7 @@ import (
 
 	"fleetlb/gossip"
 	"fleetlb/gossip/gossiptest"
+	"fleetlb/session"
 )
 
 // Members find each other again after a partition of any length, however it cut.
@@ -51,6 +52,26 @@ func TestPartition(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Those who lost each other find each other without a seed.
+func TestPartitionWithoutSeeds(t *testing.T) {
+	bubble(t, func(s *site) {
+		s.grow(5)
+		for i := 1; i <= 2; i++ {
+			s.all[i].Close()
+			delete(s.all, i)
+		}
+		s.net.Part([]netip.Addr{address(5).Addr()})
+		time.Sleep(5 * time.Minute)
+		if alive(s.all[5]) != 0 || alive(s.all[3]) != 1 {
+			t.Errorf("%v and %v", s.all[5].Members(), s.all[3].Members())
+		}
+		s.net.Part()
+		if took := s.await("all know each other again", s.whole); took > 10*time.Second {
+			t.Errorf("whole again after %v only", took)
+		}
+	})
 }
 
 // Loss and disorder kill nobody for long, and nobody for good.
@@ -179,7 +200,11 @@ func TestLeave(t *testing.T) {
 // A member frozen and fenced begins another life without a restart.
 func TestRenewal(t *testing.T) {
 	bubble(t, func(s *site) {
-		s.grow(3)
+		s.grow(2)
+		heard := make(chan session.Owner, 1)
+		s.all[3] = s.join(config(3), gossip.Options{})
+		s.all[4] = s.join(config(4), gossip.Options{OnDatagram: func(from session.Owner, _ []byte) { heard <- from }})
+		s.await("all know each other", s.whole)
 		i := config(3).Self
 		i.Epoch = s.all[3].Self().Epoch + 5
 		if err := s.all[3].Announce(i); err != nil {
@@ -189,6 +214,12 @@ func TestRenewal(t *testing.T) {
 			m, _ := member(s.all[1], "lb3")
 			return m.Epoch == i.Epoch && m.Alive
 		})
+		if err := s.all[3].Send(id(4), nil); err != nil {
+			t.Fatal(err)
+		}
+		if from := <-heard; from != s.all[3].Self() || from.Epoch != i.Epoch {
+			t.Errorf("%v is heard as %v", s.all[3].Self(), from)
+		}
 		time.Sleep(10 * time.Second)
 		if !s.whole() {
 			t.Error("it died of it")

@@ -90,6 +90,16 @@ func TestStreamRefusals(t *testing.T) {
 	}
 }
 
+// A dialer, too, does not speak with a life that ended.
+func TestStaleAcceptor(t *testing.T) {
+	a := endpoint(t, alice, oldKey)
+	a.Open(seal(t, endpoint(t, Life{bob.Node, bob.Epoch + 1}, oldKey), alice, "reborn"))
+	var refused *RefusedError
+	if _, _, err, _ := meeting(t, a, endpoint(t, bob, oldKey), 0, nil); !errors.Is(err, StaleEpoch) || errors.As(err, &refused) {
+		t.Errorf("%v", err)
+	}
+}
+
 // A tap keeps what its stream's dialer says.
 type tap struct {
 	net.Conn
