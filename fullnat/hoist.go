@@ -181,8 +181,7 @@ const (
 	stuckAfter = time.Second
 )
 
-// keepAloft gives the offload the sign of life, until ctx ends: then nothing is
-// carried any more.
+// keepAloft gives the offload the sign of life, until ctx ends.
 func (p *Plane) keepAloft(ctx context.Context) {
 	tick := time.NewTicker(tickLength / 2)
 	defer tick.Stop()
@@ -192,9 +191,6 @@ func (p *Plane) keepAloft(ctx context.Context) {
 		p.hoist.Unlock()
 		select {
 		case <-ctx.Done():
-			if t != nil {
-				t.Renew(uint32(p.tick()), 0)
-			}
 			return
 		case <-tick.C:
 			if t != nil && p.Heartbeat() < stuckAfter {

@@ -28,6 +28,7 @@ type Options struct {
 	Version string
 	Log     io.Writer
 	Reload  <-chan os.Signal // each asks for a reload
+	Replace <-chan os.Signal // each tells that another director of the name takes over at once
 }
 
 // A director is one running node.
@@ -48,6 +49,8 @@ type director struct {
 	relay    relay              // from the workers to it
 	froze    chan time.Duration // the workers were, for so long
 	offload  offloader          // nil: none wanted
+	liftOff  func() error       // has sessions lifted, once there is a snapshot
+	replaced bool               // another director takes over
 
 	tally tally
 
@@ -109,6 +112,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := d.apply(); err != nil { // the workers need something to begin with
 		return err
 	}
+	if err := d.liftOff(); err != nil {
+		return err
+	}
 	var workers sync.WaitGroup
 	workers.Go(func() { d.plane.Run(life) })
 	defer workers.Wait()
@@ -117,10 +123,15 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	d.serve(socket)
 	go d.tally.follow(life, d.plane.Counters)
 	go d.reloadOn(o.Reload)
+	ctx, replaced := context.WithCancelCause(ctx)
+	defer replaced(nil)
+	go d.replaceOn(ctx, o.Replace, replaced)
 	d.warn(cfg)
 	d.log.Info("running", "node", cfg.Node.Name, "version", d.version, "workers", d.workers, "steering", d.ports.Steering())
 	d.run(ctx)
-	d.leave()
+	if d.replaced = context.Cause(ctx) == errReplaced; !d.replaced {
+		d.leave()
+	}
 	return nil
 }
 
@@ -161,12 +172,8 @@ func (d *director) build() (dismantle func(), err error) {
 	}
 	plane := fullnat.New(links, options)
 	d.plane = plane
-	err = d.drive(plane)
-	if err == nil {
-		err = d.watchNeighbors()
-	}
-	if err != nil {
-		d.ground()
+	d.liftOff = func() error { return d.drive(plane) }
+	if err := d.watchNeighbors(); err != nil {
 		checks.Close()
 		links.Close()
 		return nil, err

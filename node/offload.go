@@ -1,7 +1,10 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	"fleetlb/fullnat"
 	"fleetlb/fullnat/offload"
@@ -13,16 +16,31 @@ import (
 type offloader interface {
 	Status() offload.Status
 	Close()
+	HandOver(node string) error
 }
 
 // drive lifts the plane's sessions into the drivers of the interfaces, as far as
 // the operator wants it.
 func (d *director) drive(plane *fullnat.Plane) error {
 	wanted := d.config.Dataplane.Offload
+	legacy, err := offload.Inherit(d.config.Node.Name)
+	if err != nil {
+		d.log.Warn("offload: " + err.Error())
+	}
 	if wanted == "off" {
+		if legacy != nil {
+			legacy.Close()
+		}
 		return nil
 	}
-	driver, err := offload.Drive(d.config.Node.Interfaces, plane.Capacity(), plane.Lift, d.log)
+	ready := plane.Lift
+	if legacy != nil {
+		ready = func(t *offload.Table) {
+			plane.Lift(t)
+			d.restore(plane, legacy)
+		}
+	}
+	driver, err := offload.Drive(d.config.Node.Interfaces, plane.Capacity(), legacy, ready, d.log)
 	if err != nil && (wanted == "required" || driver == nil) {
 		if driver != nil {
 			driver.Close()
@@ -33,9 +51,44 @@ func (d *director) drive(plane *fullnat.Plane) error {
 	return nil
 }
 
+// restore makes sessions of what a former director of this name had lifted.
+func (d *director) restore(plane *fullnat.Plane, legacy *offload.Legacy) {
+	n, err := plane.Restore(d.life, legacy.Flows())
+	if err != nil {
+		d.log.Warn("offload: sessions of the former director: " + err.Error())
+	}
+	d.log.Info("offload: took over from the former director", "sessions", n)
+}
+
+var errReplaced = errors.New("another director takes over")
+
+// replaceOn ends the director for another that takes over, once it is told to,
+// unless there is nothing to take.
+func (d *director) replaceOn(ctx context.Context, told <-chan os.Signal, end context.CancelCauseFunc) {
+	for {
+		select {
+		case <-told:
+			if d.offloading().Mode != "off" {
+				d.log.Info("ending at once, for another director to take over")
+				end(errReplaced)
+				return
+			}
+			d.log.Warn("not ending for another director: there is no offload that it could take over")
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // ground ends it, once the workers have ended.
 func (d *director) ground() {
-	if d.offload != nil {
+	switch {
+	case d.offload == nil:
+	case d.replaced:
+		if err := d.offload.HandOver(d.config.Node.Name); err != nil {
+			d.log.Warn("offload: " + err.Error())
+		}
+	default:
 		d.offload.Close()
 	}
 }

@@ -68,3 +68,54 @@ func (t *Table) Credit(s *Session, d Direction, h Hearsay) {
 		s.learn(d, segment{seq: h.Next, ack: h.Ack, flags: packet.FlagACK})
 	}
 }
+
+// Restore makes an established session of a connection that somebody else has
+// carried for us, by the tuples of both its ends, on a path: nil if it is not of
+// that path, or its place is taken.
+func (t *Table) Restore(id PathID, client, server *packet.Tuple, oneWay bool, idle, now Tick) *Session {
+	p := t.paths[id]
+	s := Session{
+		Client: client.Src, ClientPort: client.SrcPort, VIPPort: client.DstPort, Path: id,
+		LastUsed: now - idle, State: Established,
+	}
+	if p.Mode == FULLNAT {
+		s.LocalPort = server.DstPort
+	}
+	if p.Protocol == packet.UDP {
+		s.State, s.flags = OneWay, spoke<<Inbound
+		if !oneWay {
+			s.State, s.flags = TwoWay, spoke<<Inbound|spoke<<Outbound
+		}
+	}
+	for d, want := range [...]*packet.Tuple{client, server} {
+		var is packet.Tuple
+		p.face(&is, &s.Client, &server.Dst, s.ClientPort, s.LocalPort, s.VIPPort, Direction(d))
+		if is != *want {
+			return nil
+		}
+	}
+	for _, face := range [...]*packet.Tuple{client, server} {
+		if other, _ := t.Find(face); other != nil {
+			return nil
+		}
+	}
+	number := t.vacancy()
+	if number == 0 || t.roles[Home] >= t.openable {
+		return nil
+	}
+	to := &t.sessions[number]
+	*to = s
+	if p.Mode == FULLNAT && !t.settle(to, number, p, server.Dst) {
+		*to = Session{}
+		return nil
+	}
+	t.occupy(number, cold{}, now)
+	t.setBorn(to, t.stamp(now))
+	p.count(to)
+	for d := range p.Mode.faces() {
+		t.don(to, d)
+	}
+	t.link(number, t.look(to, now))
+	t.consider(number, to)
+	return to
+}

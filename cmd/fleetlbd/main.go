@@ -1,6 +1,7 @@
 // Fleetlbd is the director: a node of a layer-4 load balancer.
 //
-//	fleetlbd -config FILE    run until SIGTERM; SIGHUP reloads
+//	fleetlbd -config FILE    run until SIGTERM; SIGHUP reloads; SIGUSR2 ends it
+//	                         at once, for another that takes over its sessions
 //	fleetlbd -check FILE     say whether FILE is good, and run nothing
 //
 // It exits 0 when it was told to end, 1 when it could not run, and 2 when the
@@ -96,11 +97,14 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	hangup := make(chan os.Signal, 1) // one that waits stands for all that came since
 	signal.Notify(hangup, unix.SIGHUP)
 	defer signal.Stop(hangup)
+	replace := make(chan os.Signal, 1)
+	signal.Notify(replace, unix.SIGUSR2)
+	defer signal.Stop(replace)
 	// Nobody reading the log is no reason to end, as it would be for a program
 	// that does not ask for the signal.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 
-	return node.Run(ctx, cfg, node.Options{Version: version(), Log: stderr, Reload: hangup})
+	return node.Run(ctx, cfg, node.Options{Version: version(), Log: stderr, Reload: hangup, Replace: replace})
 }
 
 // stamp is set by the build: -ldflags "-X main.stamp=v1.2.3".

@@ -27,6 +27,10 @@ func (d *Driver) settle(looks []look) error {
 		return errors.New(d.Status().Reason)
 	}
 	err := d.begin(looks)
+	if d.legacy != nil {
+		d.legacy.Close()
+		d.legacy = nil
+	}
 	if err != nil {
 		d.detach()
 		if d.table != nil && !d.given {
@@ -57,16 +61,23 @@ func (d *Driver) begin(looks []look) error {
 		}
 		d.table = t
 	}
+	if d.legacy != nil {
+		d.give()
+	}
 	if d.why = d.attach(looks, native); d.why != nil {
 		if err := d.beginGeneric(looks); err != nil {
 			return err
 		}
 	}
+	d.give()
+	return nil
+}
+
+func (d *Driver) give() {
 	if !d.given {
 		d.given = true
 		d.ready(d.table)
 	}
-	return nil
 }
 
 // beginGeneric is the second choice.
@@ -113,12 +124,17 @@ func (d *Driver) put(port int, l look) error {
 		return err
 	}
 	s := &d.sites[port]
-	if s.hook != nil && s.index == l.index { // with another address
+	if s.hook == nil && d.legacy != nil {
+		s.inherit(d.legacy, hookName(d.mode, l.index), l.index)
+	}
+	if s.hook != nil && s.index == l.index { // with another address, or another director's
 		if err := s.hook.Update(p.program); err != nil {
 			p.Close()
 			return err
 		}
-		s.program.Close()
+		if s.program != nil {
+			s.program.Close()
+		}
 		s.look, s.program = l, p
 		return nil
 	}
@@ -134,6 +150,14 @@ func (d *Driver) put(port int, l look) error {
 	}
 	*s = site{look: l, program: p, hook: hook}
 	return nil
+}
+
+// inherit takes over the place of a former director's program.
+func (s *site) inherit(l *Legacy, name string, index int) {
+	if hook := l.links[name]; hook != nil {
+		delete(l.links, name)
+		s.hook, s.index = hook, index
+	}
 }
 
 // refusal names what the kernel's error means here.
@@ -202,7 +226,9 @@ func (d *Driver) take(port int) {
 	}
 	if s.hook != nil {
 		s.hook.Close()
-		s.program.Close()
+		if s.program != nil {
+			s.program.Close()
+		}
 	}
 	*s = site{}
 }

@@ -22,6 +22,11 @@ type Driver struct {
 	log   *slog.Logger
 	ns    netns.NsHandle // where the interfaces are
 
+	legacy *Legacy // of a former director, until the first attempt; nil: none
+	heir   string  // who is to have ours; "": nobody
+	failed error   // why he has not
+
+	closed  bool
 	closing chan struct{}
 	ended   chan struct{}
 
@@ -78,9 +83,12 @@ const lookEvery = 200 * time.Millisecond
 // thread's network namespace, ports in their order. Once there is a use for a
 // table of this capacity ready gets it. The error says why there is none yet;
 // the driver goes on trying whenever an interface changes.
-func Drive(names []string, c Capacity, ready func(*Table), log *slog.Logger) (*Driver, error) {
+//
+// Where there is a legacy, ready gets the table before the former director's
+// programs make way for new ones; what is not taken over is removed.
+func Drive(names []string, c Capacity, legacy *Legacy, ready func(*Table), log *slog.Logger) (*Driver, error) {
 	d := &Driver{
-		names: names, room: c, ready: ready, log: log, sites: make([]site, len(names)),
+		names: names, room: c, legacy: legacy, ready: ready, log: log, sites: make([]site, len(names)),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	var err error
@@ -102,6 +110,10 @@ func (d *Driver) Status() Status {
 // Close takes the programs away and gives up the table: nobody may use it any
 // more.
 func (d *Driver) Close() {
+	if d.closed {
+		return
+	}
+	d.closed = true
 	close(d.closing)
 	<-d.ended
 	if d.table != nil {
@@ -126,10 +138,26 @@ func (d *Driver) run(first chan<- error) {
 		case <-again.C:
 			d.round()
 		case <-d.closing:
-			d.detach()
+			d.end()
 			return
 		}
 	}
+}
+
+// end takes the programs away, or lets go of them for another director.
+func (d *Driver) end() {
+	if d.heir != "" {
+		if d.failed = d.handOver(d.heir); d.failed == nil {
+			for port := range d.sites {
+				if s := &d.sites[port]; s.hook != nil {
+					s.hook.Close() // it is pinned
+					s.program.Close()
+				}
+			}
+			return
+		}
+	}
+	d.detach()
 }
 
 // round makes things as they should be, and says what they are.

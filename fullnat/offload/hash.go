@@ -26,6 +26,13 @@ func hash(seed uint64, t *packet.Tuple) uint64 {
 	return h ^ h>>32
 }
 
+// splitPorts is the reverse of portsOf.
+func splitPorts(ports uint32) (src, dst uint16) {
+	var b [4]byte
+	binary.LittleEndian.PutUint32(b[:], ports)
+	return binary.BigEndian.Uint16(b[:]), binary.BigEndian.Uint16(b[2:])
+}
+
 // portsOf returns two ports as the word that a TCP or UDP header begins with.
 func portsOf(src, dst uint16) uint32 {
 	var b [4]byte

@@ -53,11 +53,8 @@ func (t *Table) takeDown(number uint32, n session.Direction) {
 
 // tuple is that of the packets of a face.
 func (f *flow) tuple(d session.Direction) *packet.Tuple {
-	ports := f.faces[d].ports
-	t := &packet.Tuple{
-		Src: f.ends[0], Dst: f.ends[1], Protocol: f.faces[d].protocol,
-		SrcPort: uint16(ports<<8)&0xff00 | uint16(ports>>8)&0xff, DstPort: uint16(ports>>8)&0xff00 | uint16(ports>>24),
-	}
+	t := &packet.Tuple{Src: f.ends[0], Dst: f.ends[1], Protocol: f.faces[d].protocol}
+	t.SrcPort, t.DstPort = splitPorts(f.faces[d].ports)
 	if d == session.Outbound {
 		t.Src, t.Dst = f.ends[3], f.ends[2]
 	}

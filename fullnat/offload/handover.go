@@ -1,0 +1,213 @@
+package offload
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"fleetlb/fullnat/packet"
+	"fleetlb/session"
+)
+
+// A director that is to be replaced at once, by an update of the program, leaves
+// its programs and tables to the next one of its name: pinned below pinRoot, with
+// a moment in them after which the programs carry nothing. Nothing is pinned
+// before: the programs of a director that dies of anything else go with it.
+
+// pinRoot is where; handOverVersion changes with the layout of the tables.
+const (
+	pinRoot         = "/sys/fs/bpf/fleetlb"
+	handOverVersion = "1"
+)
+
+// handOverWithin is how long the next director has time to come up.
+const handOverWithin = 10 * time.Second
+
+// pinsOf is where those of a director are. A bpf filesystem keeps names with a
+// dot for itself.
+func pinsOf(node string) string {
+	return filepath.Join(pinRoot, strings.ReplaceAll(url.PathEscape(node), ".", "%2E"))
+}
+
+// hookName names the program's place at an interface.
+func hookName(m mode, index int) string { return fmt.Sprintf("%v-%d", m, index) }
+
+// HandOver is Close for a director that is replaced at once by another of the name
+// node, which takes over with Inherit: for some seconds more packets are carried.
+func (d *Driver) HandOver(node string) error {
+	d.heir = node
+	d.Close()
+	return d.failed
+}
+
+// handOver pins what the next director needs.
+func (d *Driver) handOver(node string) (err error) {
+	dir := filepath.Join(pinsOf(node), handOverVersion)
+	defer func() {
+		if err != nil {
+			os.RemoveAll(pinsOf(node))
+			err = fmt.Errorf("hand over: %w", err)
+		}
+	}()
+	if d.mode == off {
+		return errors.New("the offload is off")
+	}
+	if err := os.RemoveAll(pinsOf(node)); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, m := range d.table.maps {
+		if err := m.Pin(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("%w: is a bpf filesystem mounted? mount -t bpf bpf /sys/fs/bpf", err)
+		}
+	}
+	for port := range d.sites {
+		if s := &d.sites[port]; s.hook != nil {
+			if err := s.hook.Pin(filepath.Join(dir, hookName(d.mode, s.index))); err != nil {
+				return err
+			}
+		}
+	}
+	d.table.Renew(atomic.LoadUint32(&d.table.control.tick), handOverWithin)
+	return nil
+}
+
+// A Legacy is what a director that ended has left to the next one of its name.
+type Legacy struct {
+	dir   string
+	table Table
+	links map[string]link.Link // by hookName
+}
+
+// Inherit takes what the director of this name left, if it did and in time. What
+// cannot be used is removed, and nil returned.
+func Inherit(node string) (*Legacy, error) {
+	l := &Legacy{
+		dir:   pinsOf(node),
+		table: Table{maps: map[string]*ebpf.Map{}}, links: map[string]link.Link{},
+	}
+	if _, err := os.Stat(l.dir); err != nil {
+		return nil, nil
+	}
+	if err := l.open(); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("what a former director left: %w", err)
+	}
+	return l, nil
+}
+
+func (l *Legacy) open() (err error) {
+	dir := filepath.Join(l.dir, handOverVersion)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("not of this version: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.Contains(e.Name(), "-") {
+			l.links[e.Name()], err = link.LoadPinnedLink(path, nil)
+		} else {
+			l.table.maps[e.Name()], err = ebpf.LoadPinnedMap(path, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{flowsMapBuckets, flowsMapFlows, flowsMapHops, flowsMapControl} {
+		if l.table.maps[name] == nil {
+			return fmt.Errorf("map %s is missing", name)
+		}
+	}
+	t := &l.table
+	if err := t.share(Capacity{
+		Flows: int(t.maps[flowsMapFlows].MaxEntries()) - 1, Hops: int(t.maps[flowsMapHops].MaxEntries()),
+	}, int(t.maps[flowsMapBuckets].MaxEntries())); err != nil {
+		return err
+	}
+	if left := l.left(); left <= 0 {
+		return fmt.Errorf("%v too late", -left)
+	}
+	t.Renew(t.control.tick, handOverWithin) // until we are up
+	return nil
+}
+
+// left is how long the programs would still have carried packets.
+func (l *Legacy) left() time.Duration {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &now)
+	return time.Duration(l.table.control.until) - time.Duration(now.Nano())
+}
+
+// Close removes all that was not taken over.
+func (l *Legacy) Close() {
+	for _, k := range l.links {
+		if k != nil {
+			k.Close()
+		}
+	}
+	l.table.Close()
+	os.RemoveAll(l.dir)
+}
+
+// An Heirloom is a flow of a former director.
+type Heirloom struct {
+	Flow
+	Mode session.Mode
+	Idle session.Tick // since its last packet
+	Seen [2]Seen      // since it was lifted
+}
+
+// Flows goes through those that were lifted.
+func (l *Legacy) Flows() iter.Seq[*Heirloom] {
+	return func(yield func(*Heirloom) bool) {
+		t := &l.table
+		for i := range t.buckets {
+			for _, slot := range t.buckets[i] {
+				ref := uint32(slot >> 32)
+				if ref == 0 || ref&1 != 0 || int(ref>>1) >= len(t.flows) { // once for each: by its first face
+					continue
+				}
+				if h := t.heirloom(ref >> 1); !yield(h) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (t *Table) heirloom(number uint32) *Heirloom {
+	f := &t.flows[number]
+	h := &Heirloom{Mode: session.FULLNAT}
+	h.Client = *f.tuple(session.Inbound)
+	h.OneWay = f.faces[session.Outbound].protocol == 0
+	for d := range h.Seen {
+		face := &f.faces[d]
+		h.Seen[d] = Seen{Packets: face.packets, Bytes: face.bytes, Used: face.used, Next: face.next, Ack: face.ack}
+		if idle := session.Tick(t.control.tick - face.used); face.packets > 0 && (h.Idle == 0 || idle < h.Idle) {
+			h.Idle = idle
+		}
+	}
+	switch {
+	case f.faces[session.Inbound].kind == direct:
+		h.Mode = session.DR
+		return h
+	case f.ends[0] == f.ends[2]:
+		h.Mode = session.NAT
+	}
+	becomes := packet.Tuple{Src: f.ends[2], Dst: f.ends[3], Protocol: h.Client.Protocol}
+	becomes.SrcPort, becomes.DstPort = splitPorts(f.faces[session.Inbound].newPorts)
+	h.Server = becomes.Reverse()
+	return h
+}
