@@ -47,7 +47,9 @@ func (e *Engine) SetSelf(self session.Owner) {
 func (e *Engine) SetMembers(members []Member) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.seat(e.last.self, members, false)
+	if !e.last.same(members) {
+		e.seat(e.last.self, members, false)
+	}
 }
 
 // seat makes the new roster. A member that stays in its life keeps its streams.

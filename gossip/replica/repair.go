@@ -36,6 +36,15 @@ const (
 
 func (w *wants) empty() bool { return w.own.empty() && w.orphans.empty() }
 
+// begin takes what is wanted: it is being pulled.
+func (w *wants) begin() (own, orphans slotSet) {
+	own, orphans = w.own, w.orphans
+	w.own, w.orphans = slotSet{}, slotSet{}
+	w.pulling, w.current = true, own
+	w.current.unite(&orphans)
+	return own, orphans
+}
+
 // Differs is for a worker: what a home marked is not what is here. After the
 // second time in a row the slot is pulled, or if no other mark follows.
 func (e *Engine) Differs(home session.NodeID, slot uint8) {
@@ -87,10 +96,7 @@ func (e *Engine) repair(ctx context.Context, p *peer, now time.Time) time.Time {
 	case now.Before(w.next):
 		return earlier(never, w.next)
 	}
-	own, orphans := w.own, w.orphans
-	w.own, w.orphans = slotSet{}, slotSet{}
-	w.pulling, w.current = true, own
-	w.current.unite(&orphans)
+	own, orphans := w.begin()
 	e.repairs++
 	e.pulls.Go(func() {
 		err := e.pullSlots(ctx, p, own, orphans)

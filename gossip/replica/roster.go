@@ -142,6 +142,20 @@ func (r *roster) holds() (some, all slotSet) {
 	return some, all
 }
 
+// same says whether a roster of these members would be no other.
+func (r *roster) same(members []Member) bool {
+	if len(members) != len(r.seats) {
+		return false
+	}
+	for _, m := range members {
+		s := r.seats[m.ID]
+		if s == nil || s.Epoch != m.Epoch || s.Serving != m.Serving || !slices.Equal(s.Blocks, m.Blocks) {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *roster) live(id session.NodeID) bool {
 	return id == r.self.ID || r.seats[id] != nil
 }

@@ -39,7 +39,7 @@ type site struct {
 	nextID int
 	lo, hi uint16
 
-	opened, broken, carriedAway int
+	opened, broken int
 }
 
 // A node is a director.
@@ -237,7 +237,7 @@ func (s *site) send(f *flow, now time.Time) {
 	if n == nil {
 		return
 	}
-	switch n.carry(t, session.Inbound) {
+	switch n.carry(t) {
 	case carried:
 		f.used = now
 	case asking:

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"net/netip"
 	"sync"
@@ -143,7 +142,7 @@ func (p *plane) tell(s *session.Session) {
 }
 
 // carry is a packet of these ends and says what became of it.
-func (p *plane) carry(t packet.Tuple, d session.Direction) fate {
+func (p *plane) carry(t packet.Tuple) fate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, d := p.table.Find(&t)
@@ -259,5 +258,3 @@ func client(n int) packet.Tuple {
 		Dst: theService.VIP, DstPort: theService.VIPPort, Protocol: packet.UDP,
 	}
 }
-
-var _ = fmt.Sprint

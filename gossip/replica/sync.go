@@ -124,7 +124,12 @@ func (s *syncing) pull(ctx context.Context, r *roster, from *seat) error {
 		*s.parts[owner] = part{expected, records, bytes, slots}
 		s.report()
 	}
-	err := p.run(ctx)
+	release, err := s.e.claim(ctx, from.peer)
+	if err != nil {
+		return err
+	}
+	err = p.run(ctx)
+	release(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
@@ -133,6 +138,26 @@ func (s *syncing) pull(ctx context.Context, r *roster, from *seat) error {
 		s.report()
 	}
 	return err
+}
+
+// claim makes a pull the only one from p: it fetches all that is wanted so far.
+// release says how it went.
+func (e *Engine) claim(ctx context.Context, p *peer) (release func(error), err error) {
+	for {
+		e.mu.Lock()
+		if w := &p.wants; !w.pulling {
+			own, orphans := w.begin()
+			e.repairs++
+			e.mu.Unlock()
+			return func(err error) { e.repaired(p, own, orphans, err) }, nil
+		}
+		e.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // report tells how far it is. mu is held.
