@@ -130,3 +130,10 @@ func (n *network) set(f func()) {
 		}
 	}
 }
+
+// traffic is how many datagrams and bytes were sent so far.
+func (n *network) traffic() (datagrams, bytes int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sent, n.bytes
+}

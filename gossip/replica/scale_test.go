@@ -24,12 +24,13 @@ func TestScale(t *testing.T) {
 				s := newSite(t, 1, n, 0)
 				defer s.end()
 				s.run(5 * time.Second)
-				records, idle := s.records(), s.bytes
+				records := s.records()
+				_, before := s.traffic()
 				s.run(time.Second)
-				idle = s.bytes - idle
+				_, bytes := s.traffic()
+				idle := bytes - before
 
 				const rate, span = 2000, 200 * time.Millisecond // new sessions of each director a second
-				bytes := s.bytes
 				opened := 0
 				for range int(span / (5 * time.Millisecond)) {
 					for _, d := range s.all {
@@ -42,7 +43,8 @@ func TestScale(t *testing.T) {
 					time.Sleep(5 * time.Millisecond)
 				}
 				time.Sleep(100 * time.Millisecond)
-				told := float64(s.bytes-bytes) / float64(opened)
+				_, after := s.traffic()
+				told := float64(after-bytes) / float64(opened)
 				copies := float64(s.records()-records) / float64(opened)
 				t.Logf("%d sessions: %.0f bytes for each to be told, %.2f copies; %d bytes a second and director while idle", opened, told, copies, idle/n)
 				if math.Abs(copies-2) > 0.02 {

@@ -387,7 +387,8 @@ func TestFaults(t *testing.T) {
 				if err := s.agree(); err != nil {
 					t.Error(err)
 				}
-				t.Logf("%d directors, %v: %d sessions opened, %d broken, %d datagrams", len(s.all), time.Since(s.start), s.opened, s.broken, s.sent)
+				datagrams, _ := s.traffic()
+				t.Logf("%d directors, %v: %d sessions opened, %d broken, %d datagrams", len(s.all), time.Since(s.start), s.opened, s.broken, datagrams)
 			})
 		})
 	}
