@@ -35,10 +35,43 @@
 // Time is a [Tick], counted by the worker once a batch. A session holds the
 // tick it was last used; the wheel only finds candidates. Use is one store.
 //
+// # The fleet
+//
+// Directors tell each other their sessions as [Record]s. Those of others are in
+// the same table as our own, found by the same faces, so that a packet which the
+// routers send to another director than before finds its session there. What a
+// session is to a director is its [Role]:
+//
+//	home     we opened it, and nobody else gives out its port. Our worker alone
+//	         ends it for all, by a Gone when it closes it: because it has been
+//	         idle, or another needs its place, or its client opens another.
+//	adopted  another's, but its packets come to us. We tell what we see of it.
+//	         Not used between two looks of the wheel, it is a replica again.
+//	replica  another's, kept for the day when that one dies. It stays for a third
+//	         of its timeout and ten seconds longer than its home would keep it,
+//	         and closing it here ends it nowhere else.
+//
+// A session is shared, that is told to others, when both its ends believe in it
+// ([Table.Share] forces it). From then on a change of its state is news at once,
+// and that it is in use is told in a touch, once in a third of its timeout: a
+// touch can only prolong a life. A director that has lost its memory is told its
+// own sessions by the others; it is their home again, and their ports are in use
+// ([Table.Install]).
+//
+// Home and adopter may each see one direction of a connection. What either knows
+// is joined, in whatever order it arrives (see joins): nothing that was finished
+// is unfinished by a late record, and whoever was behind is told. What begins
+// anew under the same ends is told from what was there before by its birth
+// ([Born]). Two directors may have a session for the same client's port: who is
+// found by it follows from the two alone, so all directors agree (see wear.go).
+// Whether they know the same they see by comparing a [Digest] for each slot.
+//
 // # Words
 //
 // client, vip, local, server: the four endpoints. inbound: from client to
 // server; outbound: the way back. session, path, slot: as above. home: the
-// director from whose block a session's local address was taken. worker, batch,
+// director from whose block a session's local address was taken, or that opened
+// it where there is none. keeper: a director that holds replicas of a slot.
+// adopt: serve another's session. share: have others know of one. worker, batch,
 // snapshot: as in package fullnat.
 package session
