@@ -51,6 +51,19 @@ func (t *Table) digestOf(s *Session) *Digest {
 	return &t.lives.all[t.cold[t.number(s)].home].home.digests[slot]
 }
 
+// enroll and dismiss make the digests count s, and count it no more.
+func (t *Table) enroll(s *Session) {
+	d := t.digestOf(s)
+	d.Count++
+	d.Sum ^= t.fingerprint(s)
+}
+
+func (t *Table) dismiss(s *Session) {
+	d := t.digestOf(s)
+	d.Count--
+	d.Sum ^= t.fingerprint(s)
+}
+
 func (t *Table) slotOf(s *Session) uint8 {
 	p := t.paths[s.Path]
 	if p.Mode == FULLNAT {

@@ -103,6 +103,31 @@ var halfViews = []struct{ name, lines string }{
 		~                     established
 		a< A  501 111         established
 		~                     established
+		a< A  501 111 +30000    established
+		a< A  30501 111 +30000  established
+		a< A  60501 111 +30000  established
+		a< R  90501           close
+	`},
+	{"the home follows the server's own count, for it does not see what the client acknowledges", `
+		a> S  100             syn_recv
+		a< SA 500 101         syn_recv
+		a> A  101 501         established
+		~                     established
+		b> A  101 501         established
+		~                     established
+		a< A  501 101 +40000    established
+		a< A  40501 101 +40000  established
+		a< R  80501           close
+		~                     close
+	`},
+	{"a reset may lag behind the sender's own count: it was asked for by an ACK", `
+		a> S  100             syn_recv
+		a< SA 500 101         syn_recv
+		a> A  101 501         established
+		~                     established
+		b> A  101 501 +30000  established
+		b> R  101             close
+		~                     close
 	`},
 	{"so is one in the server's name", `
 		a> S  100             syn_recv

@@ -41,7 +41,7 @@ func (t *Table) Install(r *Record, now Tick) (*Session, Installed) {
 			return nil, what
 		}
 	}
-	if !now.before(now - r.Idle + t.patienceFor(r)) {
+	if r.Idle >= t.patienceFor(r) {
 		return nil, Stale
 	}
 	if what == Replaced {
@@ -132,23 +132,19 @@ func (t *Table) patienceFor(r *Record) Tick {
 
 // create makes the session of a record.
 func (t *Table) create(r *Record, now Tick) *Session {
-	role := Replica
-	if r.Home.ID == t.self.ID {
-		role = Home
+	number, role := t.vacancy(), Home
+	if r.Home.ID != t.self.ID {
+		role = Replica
 	}
-	if role == Replica && t.count-t.roles[Home] >= t.replicas {
+	if number == 0 || role == Replica && t.count-t.roles[Home] >= t.replicas {
 		return nil
 	}
-	number := t.vacancy()
-	if number == 0 {
-		return nil
-	}
-	place := uint16(0)
+	place, ok := uint16(0), true
 	if role == Replica {
-		var ok bool
-		if place, ok = t.lives.join(r.Home); !ok {
-			return nil
-		}
+		place, ok = t.lives.join(r.Home)
+	}
+	if !ok {
+		return nil
 	}
 	id := t.Bind(r.PathKey)
 	s, p := &t.sessions[number], t.paths[id]
@@ -173,9 +169,7 @@ func (t *Table) create(r *Record, now Tick) *Session {
 	}
 	t.link(number, t.look(s, now))
 	t.consider(number, s)
-	d := t.digestOf(s)
-	d.Count++
-	d.Sum ^= t.fingerprint(s)
+	t.enroll(s)
 	return s
 }
 
@@ -263,5 +257,8 @@ func (s *Session) mergeEnds(r *Record) {
 			s.expects[d] = e.Expects
 		}
 		s.flags |= e.flags() << d
+	}
+	if s.marks&elsewhere != 0 {
+		s.halfSeen()
 	}
 }

@@ -117,6 +117,7 @@ func TestPortsOfAnotherHome(t *testing.T) {
 			setLocals(table, 5<<8, 6<<8-1, "10.9.3.1")
 		}
 		r := recordOf(ownerOf("old", 1), 1, "10.9.3.1", 5)
+		r.State = Close
 		s := install(t, table, r, Created)
 		if !before && table.paths[s.Path].endpoint.pools != nil {
 			t.Error("a port set for another director's address")
@@ -127,6 +128,9 @@ func TestPortsOfAnotherHome(t *testing.T) {
 		client := uint16(1)
 		if _, outcome := openInSlot(table, r.ClientSlot(), path, &client); outcome != NoPort {
 			t.Errorf("ours before %v: outcome %d, the only port is another session's", before, outcome)
+		}
+		if s := table.Expendable(NoPort, addr("198.51.100.7"), client, path); s != nil {
+			t.Errorf("ours before %v: gives way: %+v", before, s)
 		}
 		table.Close(s)
 		if _, outcome := openInSlot(table, r.ClientSlot(), path, &client); outcome != Opened {
@@ -141,6 +145,13 @@ func TestRoom(t *testing.T) {
 	table := NewTable(Config{Sessions: 5, Replicas: 3, Slots: [2]int{0, Slots}})
 	table.SetSelf(ownerOf("lb1", 1), 0)
 	setLocals(table, 1024, 65535, "10.9.0.1")
+	for port := range uint16(6) { // the places of replicas are none for ours
+		_, outcome := table.Open(addr("198.51.100.7"), port, table.Bind(pathTo(addr("10.0.0.11"))), 1)
+		if (outcome == Opened) != (port < 5) {
+			t.Fatalf("session %d: outcome %d", port+1, outcome)
+		}
+	}
+	table.Each(0, 10, table.Close)
 	for port := range uint16(3) {
 		install(t, table, recordOf(ownerOf("lb2", 1), port, "10.9.7.1", 5), Created)
 	}
@@ -164,7 +175,13 @@ func TestRoom(t *testing.T) {
 	if s := table.Expendable(Full, addr("198.51.100.7"), 15, path); s != nil {
 		t.Errorf("gives way: %+v", s)
 	}
-	if got := table.Roles(); got != [NumRoles]int{Replica: 3} {
+	over := recordOf(ownerOf("lb2", 1), 0, "10.9.7.1", 5)
+	over.State = Close
+	table.Adopt(install(t, table, over, Merged), 1000)
+	if s := table.Expendable(Full, addr("198.51.100.7"), 15, path); s != nil {
+		t.Errorf("gives way: %+v", s)
+	}
+	if got := table.Roles(); got != [NumRoles]int{Adopted: 1, Replica: 2} {
 		t.Errorf("roles %v", got)
 	}
 	for port := uint16(20); port < 25; port++ { // what was ours before a restart may take all there is
@@ -229,7 +246,7 @@ func TestSucceed(t *testing.T) {
 				home.enter(old, state, 5000)
 				var r Record
 				home.Tell(old, 5000, &r)
-				replica, _ := other.Install(&r, 40)
+				replica, _ := other.Install(&r, 50)
 
 				in := other.Face(replica, Inbound)
 				if state == Established {
@@ -252,10 +269,11 @@ func TestSucceed(t *testing.T) {
 					t.Errorf("%v, and its home is not told", replica.State)
 				}
 
-				if replica.News() { // its home hears of either
-					other.Tell(replica, 50, &r)
-					home.Install(&r, 5010)
+				if _, told, _ := touches(other, 90); (len(told) > 0) != (state == Established) {
+					t.Errorf("told of %v", told)
 				}
+				other.Tell(replica, 90, &r)
+				home.Install(&r, 5010)
 				other.enter(s, Established, 51)
 				other.Tell(s, 51, &r)
 				if _, what := home.Install(&r, 5010); what != Created {
@@ -373,7 +391,7 @@ func TestFleetAllocatesNothing(t *testing.T) {
 		"Tell":     func() { table.Tell(s, now, &got) },
 		"AppendTo": func() { buf = r.AppendTo(buf[:0], r.Home) },
 		"Parse":    func() { got.Parse(buf, r.Home) },
-		"Valid":    func() { got.Valid() },
+		"Valid":    func() { r.Valid() },
 		"Adopt, Track and Expire": func() {
 			table.Adopt(s, now)
 			table.Track(s, Inbound, tcpPacket2, now)

@@ -17,9 +17,7 @@ func (t *Table) Share(s *Session, now Tick) {
 		return
 	}
 	s.marks |= shared | news
-	d := t.digestOf(s)
-	d.Count++
-	d.Sum ^= t.fingerprint(s)
+	t.enroll(s)
 	t.schedule(t.number(s), s, now)
 }
 

@@ -98,17 +98,15 @@ func (t *Table) enter(s *Session, state State, now Tick) {
 func (t *Table) become(s *Session, state State, born Born, now Tick) {
 	t.land(s)
 	n, p := t.number(s), t.paths[s.Path]
-	var d *Digest
-	if s.marks&shared != 0 {
-		d = t.digestOf(s)
-		d.Sum ^= t.fingerprint(s)
+	if s.Shared() {
+		t.dismiss(s)
 	}
 	p.uncount(s)
 	s.State = state
 	p.count(s)
 	t.setBorn(s, born)
-	if d != nil {
-		d.Sum ^= t.fingerprint(s)
+	if s.Shared() {
+		t.enroll(s)
 	}
 	t.consider(n, s)
 	t.rerank(s)

@@ -217,9 +217,7 @@ func (t *Table) Close(s *Session) {
 	t.unlink(number)
 	t.yielding.remove(number)
 	if s.marks&shared != 0 {
-		d := t.digestOf(s)
-		d.Count--
-		d.Sum ^= t.fingerprint(s)
+		t.dismiss(s)
 	}
 	if s.Role() != Home {
 		t.lives.leave(t.cold[number].home)

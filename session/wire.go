@@ -20,7 +20,7 @@ import (
 //	server    6
 //	local     6    FULLNAT only
 //	born      6
-//	ports     4    the first and the last of the VIP's, if it has several
+//	ports     4    the first and the last of the service's ports, if it has several
 //	home     16    id and epoch, if it is not the sender
 //	idle   1..5    uvarint, in tenths of a second; not of Gone
 //	expects 0/4/8  of each end of which it is known; not of Gone
@@ -71,7 +71,7 @@ func (r *Record) AppendTo(b []byte, from Owner) []byte {
 	if !r.Server.Is4() {
 		what |= bitsServer6
 	}
-	if r.VIPLast != 0 {
+	if r.VIPLast != 0 || r.VIPPort != r.Port {
 		what |= bitsPorts
 	}
 	how := uint8(r.State) | uint8(r.Mode-FULLNAT)<<4
