@@ -73,7 +73,7 @@ func (w *Worker) announcePlace(p place) {
 // learn takes up the places that are new with a snapshot, and forgets those that
 // are gone.
 func (a *announcer) learn(snap *Snapshot, now session.Tick) {
-	if a.seen != nil && a.seen.Services == snap.Services && a.seen.Hops.Generation() == snap.Hops.Generation() && a.seen.sameLocals(snap) {
+	if a.seen != nil && a.seen.Services == snap.Services && a.seen.Hops.Generation() == snap.Hops.Generation() && a.seen.sameLocals(snap) && a.seen.LAN.same(snap.LAN) {
 		return
 	}
 	a.seen = snap
@@ -96,10 +96,7 @@ func (a *announcer) learn(snap *Snapshot, now session.Tick) {
 
 // places lists where our addresses are on-link.
 func (s *Snapshot) places() (all []place) {
-	ours := s.localAddresses()
-	for _, vip := range s.Services.VIPs() {
-		ours = append(ours, packet.AddrFrom(vip.Addr()))
-	}
+	ours := s.answered()
 	for i, port := range s.Hops.Ports() {
 		for _, a := range ours {
 			if port.Up && s.onLink(uint8(i), a) {

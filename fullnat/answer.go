@@ -25,8 +25,9 @@ func (w *Worker) echo(p *packet.Packet) Verdict {
 // ARP or by neighbour discovery. Where the address is not on the link, a router
 // was told the way to it, and a second answer would only confuse.
 func (w *Worker) ask(f *link.Frame, p *packet.Packet) Verdict {
+	w.contest(p)
 	target, ok := p.Asked()
-	if !ok || !w.snap.isAt(target) || !w.snap.onLink(f.Port, target) {
+	if !ok || !w.snap.answers(target) || !w.snap.onLink(f.Port, target) {
 		return NotOurs
 	}
 	w.become(f, packet.PutAnswer(w.scratch[:], p, w.snap.Hops.Port(f.Port).MAC))

@@ -37,6 +37,10 @@ type Options struct {
 	// itself (see Fleet.Fenced) until a snapshot whose Self has another epoch.
 	// It must not block; nil: nobody wants to know.
 	Froze func(time.Duration)
+	// Contested tells that another station, of this MAC address, says that an
+	// address is its own for which this director answers. It must not block; nil:
+	// nobody wants to know.
+	Contested func(packet.Addr, [6]byte)
 }
 
 // A Plane is the dataplane of one director: its workers, and the pointer
@@ -77,6 +81,9 @@ func New(ports Ports, o Options) *Plane {
 	if o.Peers == nil {
 		o.Peers = nobody{}
 	}
+	if o.Contested == nil {
+		o.Contested = func(packet.Addr, [6]byte) {}
+	}
 	if o.Froze == nil {
 		o.Froze = func(time.Duration) {}
 	}
@@ -98,7 +105,7 @@ func (p *Plane) newWorker(id int, q link.Queue, workers int, o *Options) *Worker
 		id: id, workers: workers, queue: q, peers: p.workers,
 		current: &p.current, clock: p.tick, want: o.Want, report: p.report,
 		asks:   make(chan func(), 16),
-		others: o.Peers, froze: o.Froze,
+		others: o.Peers, froze: o.Froze, rival: o.Contested,
 		replies: make(chan reply, maxReplies),
 		lookups: make(chan *lookup, maxLookups),
 		sessions: session.NewTable(session.Config{

@@ -21,6 +21,7 @@ type Snapshot struct {
 	Ports    [2]uint16      // local ports from Ports[0] to Ports[1], both included
 	Ping     bool           // answer ICMP echo requests to VIPs and local addresses
 	Fleet    *Fleet         // the other directors; nil: there are none
+	LAN      *LAN           // who answers on a link; nil: this director, for everything
 
 	locals  []localRange // ours and the other directors', by address, none in another
 	asks    bool         // there is somebody to ask for sessions
@@ -30,7 +31,7 @@ type Snapshot struct {
 
 // Same says whether the workers would do the same with o.
 func (s *Snapshot) Same(o *Snapshot) bool {
-	return s.Services == o.Services && s.Hops == o.Hops && s.Ping == o.Ping && s.sameLocals(o) && s.Fleet.same(o.Fleet)
+	return s.Services == o.Services && s.Hops == o.Hops && s.Ping == o.Ping && s.sameLocals(o) && s.Fleet.same(o.Fleet) && s.LAN.same(o.LAN)
 }
 
 // sameLocals says whether new sessions take the same addresses and ports.
@@ -132,9 +133,12 @@ func (s *Snapshot) onLink(port uint8, a packet.Addr) bool {
 const maxLocals = 256
 
 // localAddresses lists the addresses new sessions may take.
-func (s *Snapshot) localAddresses() (all []packet.Addr) {
+func (s *Snapshot) localAddresses() []packet.Addr { return addressesOf(s.Locals) }
+
+// addressesOf lists the first addresses of prefixes, maxLocals of each family.
+func addressesOf(prefixes []netip.Prefix) (all []packet.Addr) {
 	left := [2]int{maxLocals, maxLocals}
-	for _, p := range s.Locals {
+	for _, p := range prefixes {
 		n := &left[0]
 		if p.Addr().Is6() {
 			n = &left[1]

@@ -37,6 +37,7 @@ type Worker struct {
 	replies chan reply   // what they answer,
 	lookups chan *lookup // what they ask
 	froze   func(time.Duration)
+	rival   func(packet.Addr, [6]byte)
 
 	snap     *Snapshot // pinned for the turn
 	sessions *session.Table
@@ -69,6 +70,8 @@ type Worker struct {
 	touched [64]*session.Session
 	rejects int // answers to what cannot be served still allowed in this tick
 	ticked  session.Tick
+
+	contested bool // in this tick
 
 	turns     uint64 // that carried something
 	displaced uint64 // sessions that gave their place to new ones
@@ -133,6 +136,7 @@ func (w *Worker) tick(now session.Tick) {
 		w.wake(slept)
 	}
 	w.ticked = now
+	w.contested = false
 	w.rejects = rejectsPerTick
 	if w.fence.up {
 		w.rejects = 0

@@ -98,12 +98,13 @@ func (d *director) apply() error {
 			return err
 		}
 	}
-	if err := d.publish(table); err != nil {
+	if err := d.publish(table, p.lan); err != nil {
 		return err
 	}
 	d.table, d.specs, d.plan = table, p.specs, p
 	d.tell()
 	d.complainOf(p)
+	d.offer(p)
 	if d.company != nil && d.company.held() == "" {
 		d.company.served = true
 	}
@@ -125,6 +126,7 @@ func (d *director) inputs() *inputs {
 	}
 	if d.company != nil {
 		in.others, in.self, in.confirmed = d.company.others, d.self().ID, d.company.confirms
+		in.offers, in.holding, in.handBack = d.company.offers, d.company.holding, d.config.Gossip.HandBack
 	}
 	if d.plan != nil {
 		in.stood = d.plan.standings()
@@ -152,7 +154,7 @@ func (d *director) tableOf(specs []service.Spec) (*service.Table, error) {
 }
 
 // publish gives the workers a snapshot, if anything in it is new.
-func (d *director) publish(table *service.Table) error {
+func (d *director) publish(table *service.Table, lan *fullnat.LAN) error {
 	f := &d.running.Fullnat
 	s := &fullnat.Snapshot{
 		Services: table,
@@ -161,6 +163,7 @@ func (d *director) publish(table *service.Table) error {
 		Ports:    [2]uint16{f.LocalPorts.First, f.LocalPorts.Last},
 		Ping:     d.running.Node.AnswerPing,
 		Fleet:    d.fleetOf(),
+		LAN:      lan,
 	}
 	if d.snapshot != nil && s.Same(d.snapshot) {
 		return nil

@@ -59,8 +59,9 @@ func (d *director) consulted() <-chan struct{} {
 	return d.company.members.SharedChanges()
 }
 
-// consult reads what the others say is down, and whether it is something new.
+// consult reads what the others say, and whether it is something new.
 func (c *company) consult() (news bool) {
+	news = c.hearOffers()
 	shared := c.members.Shared(deadKey)
 	for id, b := range shared {
 		news = news || c.down[id] != string(b)

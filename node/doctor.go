@@ -52,7 +52,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 		all = append(all, waysTo(v.table.Services[i], b.hops.Table(), c)...)
 	}
 	all = append(append(all, v.speech()...), b.silences()...)
-	return append(all, b.fellowship(&v)...), nil
+	return append(append(all, b.fellowship(&v)...), b.contests()...), nil
 }
 
 // full warns of what is nearly used up.

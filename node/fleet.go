@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,11 @@ type company struct {
 	mute      bool                      // has complained of what cannot be shared
 	down      map[session.NodeID]string // servers that others say are down, as they told
 	saidDown  string
+
+	offers      map[session.NodeID]map[netip.Addr]bool // VIPs that others could serve: whether they hold them
+	holding     map[netip.Addr]bool                    // VIPs that could be served here: whether they are held
+	heardOffers map[session.NodeID]string              // offers, as they were told
+	saidOffers  string
 }
 
 // A relay stands in for the engine while the plane is made, which the engine

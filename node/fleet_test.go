@@ -30,7 +30,7 @@ type friends struct {
 	atRisk    int
 	syncs     chan error // what becomes of each Sync
 	left      bool
-	shared    map[session.NodeID][]byte
+	shared    map[string]map[session.NodeID][]byte
 	heard     chan struct{}
 	news      chan struct{}
 }
@@ -60,14 +60,17 @@ func (f *friends) Share(key string, value []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.members) > 0 { // the first says the same
-		f.shared = map[session.NodeID][]byte{f.members[0].ID: value}
+		if f.shared == nil {
+			f.shared = map[string]map[session.NodeID][]byte{}
+		}
+		f.shared[key] = map[session.NodeID][]byte{f.members[0].ID: value}
 	}
 	return nil
 }
 
 func (f *friends) SharedChanges() <-chan struct{} { return f.heard }
 
-func (f *friends) Shared(string) map[session.NodeID][]byte { return f.shared }
+func (f *friends) Shared(key string) map[session.NodeID][]byte { return f.shared[key] }
 
 func (f *friends) Announce(i gossip.Info) error {
 	f.mu.Lock()
@@ -452,7 +455,7 @@ func TestDoubt(t *testing.T) {
 	if got := doubted(); !slices.Equal(got, []string{"12"}) {
 		t.Errorf("doubted: %q, want 12", got)
 	}
-	told := f.shared[f.members[0].ID] // lb2 says the same
+	told := f.shared[deadKey][f.members[0].ID] // lb2 says the same
 	if !d.company.consult() || d.company.consult() {
 		t.Error("what lb2 says is no news, or is news twice")
 	}
@@ -460,7 +463,7 @@ func TestDoubt(t *testing.T) {
 		t.Errorf("doubted: %q, and lb2 says so as well", got)
 	}
 	w.health(d, "11 down, 12 down")
-	f.shared = map[session.NodeID][]byte{f.members[0].ID: told}
+	f.shared[deadKey] = map[session.NodeID][]byte{f.members[0].ID: told}
 	if got := doubted(); !slices.Equal(got, []string{"11"}) {
 		t.Errorf("doubted: %q, want 11", got)
 	}

@@ -24,7 +24,7 @@ func (d *director) leave() {
 	}
 	d.draining = true
 	d.withdraw()
-	if d.speaker != nil {
+	if d.heard() {
 		d.pause(d.config.Node.WithdrawDelay, nil)
 		if d.company.alone() {
 			d.pause(d.config.Node.DrainTimeout, d.idle)
@@ -34,7 +34,7 @@ func (d *director) leave() {
 	}
 	d.drained = true
 	d.withdraw()
-	if d.speaker != nil && !d.company.alone() {
+	if !d.company.alone() {
 		// What servers send goes to the others within a round of the routers';
 		// what is under way to us is still carried.
 		d.pause(lastPackets, nil)
@@ -57,6 +57,10 @@ const (
 	// withdrawn.
 	lastPackets = 500 * time.Millisecond
 )
+
+// heard says whether there is anybody who sends connections elsewhere when told:
+// routers, or on a LAN another director, which then answers for the VIPs.
+func (d *director) heard() bool { return d.speaker != nil || !d.company.alone() }
 
 // share lets the other directors know every session there is, those that are
 // being opened included: their next packets may go there.
@@ -186,7 +190,7 @@ func (d *director) movable() error {
 	switch {
 	case d.ending:
 		return errEnding
-	case d.speaker == nil:
+	case !d.heard():
 		return refused("there is no [bgp]: nobody can be told to send connections elsewhere")
 	}
 	return nil

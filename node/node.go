@@ -48,6 +48,7 @@ type director struct {
 	company  *company           // nil: alone
 	relay    relay              // from the workers to it
 	froze    chan time.Duration // the workers were, for so long
+	rivals   rivals             // who answer for our addresses as well
 	offload  offloader          // nil: none wanted
 	liftOff  func() error       // has sessions lifted, once there is a snapshot
 	replaced bool               // another director takes over
@@ -170,6 +171,7 @@ func (d *director) build() (dismantle func(), err error) {
 	if g := d.config.Gossip; g != nil {
 		options.Peers, options.Replicas, options.Froze = &d.relay, g.Replicas*n.MaxSessions, d.freeze
 	}
+	options.Contested = d.contested
 	plane := fullnat.New(links, options)
 	d.plane = plane
 	d.liftOff = func() error { return d.drive(plane) }

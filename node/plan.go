@@ -1,11 +1,13 @@
 package node
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"fleetlb/bgp"
+	"fleetlb/fullnat"
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/service"
 	"fleetlb/gossip"
@@ -25,10 +27,13 @@ type inputs struct {
 	others    []gossip.Member                                     // of the fleet, dead ones too
 	confirmed func(s *config.Service, server netip.AddrPort) bool // another director says as well that it is down; nil: there is none
 	self      session.NodeID
-	held      bool // nothing may be announced yet
-	alive     bool // the workers come round
-	draining  bool // the VIPs are to go elsewhere
-	leaving   bool // and the local addresses too
+	offers    map[session.NodeID]map[netip.Addr]bool // VIPs that others could serve: whether they hold them
+	holding   map[netip.Addr]bool                    // VIPs that are held here now
+	handBack  bool                                   // a VIP goes where it belongs when that director comes back
+	held      bool                                   // nothing may be announced yet
+	alive     bool                                   // the workers come round
+	draining  bool                                   // the VIPs are to go elsewhere
+	leaving   bool                                   // and the local addresses too
 }
 
 // carries says whether packets may be sent here at all.
@@ -57,6 +62,8 @@ type plan struct {
 	specs    []service.Spec
 	services []planned // one for each spec
 	routes   []bgp.Route
+	held     map[netip.Addr]bool // VIPs that could be served here: whether this director answers for them on a LAN
+	lan      *fullnat.LAN
 }
 
 // newPlan is a pure function: no clock, no I/O.
@@ -75,6 +82,8 @@ func newPlan(in *inputs) *plan {
 			}
 		}
 	}
+	p.held = in.hold(slices.Collect(maps.Keys(vips)))
+	p.lan = in.lan(p)
 	for vip := range vips {
 		p.routes = append(p.routes, bgp.Route{Prefix: netip.PrefixFrom(vip, vip.BitLen())})
 	}

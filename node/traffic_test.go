@@ -26,7 +26,7 @@ func TestRates(t *testing.T) {
 		{2 * time.Second, 1400, 43.75},
 		{4 * time.Second, 1400, 32.8125},
 		{2 * time.Second, 40, 29.609375}, // the workers began anew
-		{0, 90, 29.609375}, // in no time nothing can be said
+		{0, 90, 29.609375},               // in no time nothing can be said
 	} {
 		at = at.Add(row.after)
 		tl.sample(map[fullnat.ServerID]fullnat.Traffic{id: {PacketsIn: row.packets}}, at)

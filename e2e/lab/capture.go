@@ -60,6 +60,19 @@ var Resets = []bpf.Instruction{
 	bpf.RetConstant{Val: 0},
 }
 
+// Gossip passes the datagrams to a director's gossip port, over IPv4.
+var Gossip = []bpf.Instruction{
+	bpf.LoadAbsolute{Off: 12, Size: 2},
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0x0800, SkipTrue: 6},
+	bpf.LoadAbsolute{Off: 23, Size: 1},
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.IPPROTO_UDP, SkipTrue: 4},
+	bpf.LoadMemShift{Off: 14},
+	bpf.LoadIndirect{Off: 14 + 2, Size: 2},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: GossipPort, SkipFalse: 1},
+	bpf.RetConstant{Val: 1 << 18},
+	bpf.RetConstant{Val: 0},
+}
+
 // Capture starts to record on the port, in both directions.
 func (p *Port) Capture(filter []bpf.Instruction) (*Capture, error) {
 	index, err := p.Index()

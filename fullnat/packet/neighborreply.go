@@ -14,6 +14,31 @@ func (p *Packet) Asked() (Addr, bool) {
 	return Addr{}, false
 }
 
+// Claimed returns the address that the sender of an ARP message or of a neighbour
+// advertisement says is its own, and its MAC address. Who asks before it takes an
+// address (RFC 5227 §2.1.1) claims none yet.
+func (p *Packet) Claimed() (a Addr, mac [6]byte, ok bool) {
+	switch {
+	case p.Kind == ARP:
+		a = p.ARP().Sender()
+		return a, p.ARP().SenderMAC(), a != mapped(0)
+	case p.Kind == Neighbor && !p.Neighbor().Solicitation():
+		return p.Neighbor().Target(), p.targetMAC(), true
+	}
+	return Addr{}, mac, false
+}
+
+// targetMAC is where a neighbour advertisement says that its target is: in its
+// option, or, without one, where it came from.
+func (p *Packet) targetMAC() [6]byte {
+	for b := p.Frame[p.L4+neighborLen:]; len(b) >= 8; b = b[int(b[1])*8:] { // checkNeighbor has walked it
+		if b[0] == ndTargetMAC {
+			return [6]byte(b[2:8])
+		}
+	}
+	return p.Ethernet().Src()
+}
+
 // Flags of an advertisement, RFC 4861 §4.4.
 const (
 	ndSolicited = 0x40

@@ -98,6 +98,7 @@ type Gossip struct {
 	Keys        []Secret         `toml:"-"`                              // 32 bytes each; the first is sent with
 	Label       string           `toml:"label" restart:""`               // of the fleet: directors with another are strangers
 	Replicas    int              `toml:"replicas" in:"0..16" restart:""` // directors that know a session beside its own
+	HandBack    bool             `toml:"hand_back"`                      // on a LAN without BGP: a VIP goes back to the director it belongs to when that is there again
 	SyncTimeout time.Duration    `toml:"sync_timeout" in:"1s..1h"`       // a director that starts announces after this long even if it has not learned all sessions
 }
 

@@ -37,7 +37,7 @@ func defaultNeighbor() Neighbor {
 }
 
 func defaultGossip() Gossip {
-	return Gossip{Label: "fleetlb", Replicas: 2, SyncTimeout: 30 * time.Second}
+	return Gossip{Label: "fleetlb", Replicas: 2, HandBack: true, SyncTimeout: 30 * time.Second}
 }
 
 func defaultService(protocol string) Service {

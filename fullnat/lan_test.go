@@ -1,0 +1,62 @@
+package fullnat
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"fleetlb/fullnat/packet"
+	"fleetlb/session"
+)
+
+// TestLAN: of several directors one answers for an address, and says so when it
+// begins to; all carry what comes.
+func TestLAN(t *testing.T) {
+	w := newTestWorker(t, onLinkServices...)
+	other := Member{ID: session.NodeIDOf("lb2"), Blocks: []netip.Prefix{netip.MustParsePrefix("10.0.0.98/32")}}
+	w.snapshot.Fleet = &Fleet{Self: session.Owner{ID: session.NodeIDOf("lb1"), Epoch: 1}, Members: []Member{other}}
+	w.snapshot.LAN = &LAN{Elsewhere: []netip.Addr{netip.MustParseAddr("192.0.2.80")}}
+	w.publish()
+	w.pass(100 * time.Millisecond)
+	w.sent()
+	w.verdictsSince()
+	w.converse([]row{
+		{"a VIP that another holds", "arp who-has 192.0.2.80 tell 192.0.2.7", "", "not_ours"},
+		{"is carried all the same", "tcp 198.51.100.7:4711 > 192.0.2.80:443 S ttl 64", "tcp 10.0.0.99:5235 > 10.0.0.11:8443 S ttl 63", "forwarded"},
+		{"a VIP that is held", "nd who-has 2001:db8:2::80 tell 2001:db8:2::7", "nd 2001:db8:2::80 is-at 02:00:00:00:00:01 tell 2001:db8:2::7 solicited override", "answered"},
+		{"another's local address", "eth1 arp who-has 10.0.0.98 tell 10.0.0.11", "", "not_ours"},
+	})
+	w.snapshot.LAN = &LAN{Inherited: other.Blocks}
+	w.publish()
+	w.pass(100 * time.Millisecond)
+	w.expect("both are told", lines(
+		"arp who-has 192.0.2.80 tell 192.0.2.80",
+		"arp who-has 10.0.0.98 tell 10.0.0.98"), "originated×2")
+	w.converse([]row{
+		{"the VIP has come here", "arp who-has 192.0.2.80 tell 192.0.2.7", "arp 192.0.2.80 is-at 02:00:00:00:00:01 tell 192.0.2.7", "answered"},
+		{"and the local address of who is gone", "eth1 arp who-has 10.0.0.98 tell 10.0.0.11", "arp 10.0.0.98 is-at 02:00:00:00:01:01 tell 10.0.0.11", "answered"},
+	})
+}
+
+// TestContest: somebody else who says that an address of ours is his is noticed,
+// whichever way he says it.
+func TestContest(t *testing.T) {
+	for _, tt := range []struct{ name, packet, claimed string }{
+		{"an answer", "arp 192.0.2.80 is-at 02:00:00:00:00:09 tell 192.0.2.7", "192.0.2.80"},
+		{"an advertisement", "nd 2001:db8:2::80 is-at 02:00:00:00:00:09 tell ff02::1 override", "2001:db8:2::80"},
+		{"of another address", "arp 192.0.2.81 is-at 02:00:00:00:00:09 tell 192.0.2.7", ""},
+		{"our own", "arp 192.0.2.80 is-at 02:00:00:00:00:01 tell 192.0.2.7", ""},
+		{"who only asks whether it is free", "arp who-has 192.0.2.80 tell 0.0.0.0", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newTestWorker(t, onLinkServices...)
+			got := ""
+			w.workers[0].rival = func(a packet.Addr, mac [6]byte) { got += a.String() }
+			w.inject(tt.packet, tt.packet)
+			w.settle()
+			if got != tt.claimed {
+				t.Errorf("contested: %q, want %q, once", got, tt.claimed)
+			}
+		})
+	}
+}
