@@ -43,6 +43,9 @@ fuzz: ## every fuzz target for FUZZTIME
 soak: ## one fleet under load and faults for SOAK (root)
 	SOAK=$(SOAK) go test -count=1 -run '^TestSoak$$' -timeout 0 -v ./e2e
 
+fleet: build ## every fault with both routers, 10,000 connections, as long as it takes (root)
+	FLEET=10000 go test -count=1 -run '^(TestFleet|TestResilient)$$' -timeout 0 -v ./e2e
+
 bench: ## nanoseconds, allocations and sessions per second
 	go test -run '^$$' -bench . -benchmem $(UNIT)
 
@@ -52,4 +55,4 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: build deps demo test lint unit race e2e fuzz soak bench clean help
+.PHONY: build deps demo test lint unit race e2e fleet fuzz soak bench clean help
