@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,6 +100,28 @@ func (f *Fleet) RemoveKey(ctx context.Context, id string) []KeyHolder {
 		}
 		return ctx.Err()
 	})
+}
+
+// SetKeys makes the ring what somebody has written into our key file; of the
+// other members only they who read theirs again follow.
+func (f *Fleet) SetKeys(keys [][]byte) error {
+	f.keying.Lock()
+	defer f.keying.Unlock()
+	ring := f.wire.endpoint.Ring()
+	switch was := ring.Secrets(); {
+	case slices.EqualFunc(keys, was, bytes.Equal):
+		return nil
+	case ring.Clear() != (len(keys) == 0):
+		return errors.New("gossip: keyring: to begin or to end sealing with keys takes a restart")
+	}
+	if err := ring.Set(keys); err != nil {
+		return fmt.Errorf("gossip: keyring: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renew()
+	f.changed()
+	return nil
 }
 
 // unless asks everyone, unless a member that is there objects.

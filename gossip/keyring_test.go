@@ -109,6 +109,41 @@ func TestRotation(t *testing.T) {
 	})
 }
 
+// Whoever writes key files himself has them read again, member by member.
+func TestSetKeys(t *testing.T) {
+	bubble(t, func(s *site) {
+		var sent, heard atomic.Int64
+		for i := 1; i <= 3; i++ {
+			s.all[i] = s.join(config(i), gossip.Options{OnDatagram: func(session.Owner, []byte) { heard.Add(1) }})
+		}
+		s.await("all know each other", s.whole)
+		for _, keys := range [][][]byte{{key, newKey}, {key, newKey}, {newKey, key}, {newKey}} {
+			for i := 1; i <= 3; i++ {
+				if err := s.all[i].SetKeys(keys); err != nil {
+					t.Fatal(err)
+				}
+				for range 500 {
+					for j := 1; j <= 3; j++ {
+						if j != i && s.all[i].Send(id(j), []byte("hello")) == nil {
+							sent.Add(1)
+						}
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}
+		time.Sleep(20 * time.Second)
+		if sent.Load() != heard.Load() || sent.Load() != 12000 || !s.whole() {
+			t.Errorf("%d of %d datagrams came", heard.Load(), sent.Load())
+		}
+		for _, keys := range [][][]byte{nil, {key[:5]}, make([][]byte, 9)} {
+			if err := s.all[1].SetKeys(keys); err == nil {
+				t.Errorf("%d keys make a ring", len(keys))
+			}
+		}
+	})
+}
+
 // What must not be done to a ring is not done to any.
 func TestRotationRefused(t *testing.T) {
 	bubble(t, func(s *site) {

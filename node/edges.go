@@ -53,6 +53,7 @@ type fleet interface {
 	AddKey(ctx context.Context, key []byte) (id string, answers []gossip.KeyHolder)
 	UseKey(ctx context.Context, id string) []gossip.KeyHolder
 	RemoveKey(ctx context.Context, id string) []gossip.KeyHolder
+	SetKeys(keys [][]byte) error
 	Refusals() []gossip.Refusal
 	Share(key string, value []byte) error
 	Shared(key string) map[session.NodeID][]byte

@@ -105,10 +105,7 @@ func (d *director) join() (leave func(), err error) {
 		Replicas: c.Replicas, Blocks: d.config.Fullnat.LocalAddresses, Log: d.log,
 	})
 	g := gossip.Config{
-		Name: d.config.Node.Name, Bind: c.Bind, Seeds: c.Seeds, KeyFile: c.KeyFile, Label: c.Label, Self: d.info(gossip.Numbers{}),
-	}
-	for _, k := range c.Keys {
-		g.Keys = append(g.Keys, []byte(k))
+		Name: d.config.Node.Name, Bind: c.Bind, Seeds: c.Seeds, Keys: keysOf(c), KeyFile: c.KeyFile, Label: c.Label, Self: d.info(gossip.Numbers{}),
 	}
 	members, err := gossip.Join(d.life, g, gossip.Options{Log: d.log, OnDatagram: engine.Receive, OnStream: engine.Accept})
 	if err != nil {
@@ -132,6 +129,23 @@ func (d *director) join() (leave func(), err error) {
 		all.Wait()
 		members.Close()
 	}, nil
+}
+
+func keysOf(c *config.Gossip) (keys [][]byte) {
+	for _, k := range c.Keys {
+		keys = append(keys, []byte(k))
+	}
+	return keys
+}
+
+// rekey takes the keys that the key file has now. Only a reload has just read it:
+// they may have been changed by command since any configuration was loaded.
+func (d *director) rekey(c *config.Gossip) {
+	if d.company != nil && c != nil {
+		if err := d.company.members.SetKeys(keysOf(c)); err != nil {
+			d.log.Error("fleet: " + err.Error())
+		}
+	}
 }
 
 // info is what the others are told of this director.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +32,7 @@ type friends struct {
 	atRisk    int
 	syncs     chan error // what becomes of each Sync
 	left      bool
+	keys      [][]byte
 	shared    map[string]map[session.NodeID][]byte
 	heard     chan struct{}
 	news      chan struct{}
@@ -52,6 +55,7 @@ func (f *friends) AddKey(_ context.Context, key []byte) (string, []gossip.KeyHol
 }
 func (f *friends) UseKey(context.Context, string) []gossip.KeyHolder    { return nil }
 func (f *friends) RemoveKey(context.Context, string) []gossip.KeyHolder { return nil }
+func (f *friends) SetKeys(keys [][]byte) error                          { f.keys = keys; return nil }
 func (f *friends) Call(context.Context, session.NodeID, string, []byte) (io.ReadCloser, error) {
 	return nil, errors.New("no answer")
 }
@@ -141,6 +145,30 @@ func newFleet(t *testing.T, members ...gossip.Member) (*world, *director, *frien
 	d.company = &company{members: f, engine: engine{f}, syncing: true, state: gossip.Syncing, epoch: 7, digest: servicesDigest(d.running), down: map[session.NodeID]string{}}
 	d.meet()
 	return w, d, f
+}
+
+// TestRekey: what somebody wrote into the key file is taken by a reload.
+func TestRekey(t *testing.T) {
+	dir := t.TempDir()
+	hold := func(keys ...string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "gossip.key"), []byte(strings.Join(keys, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := strings.Repeat("A", 43)+"=", strings.Repeat("AQEB", 10)+"AQE="
+	hold(one)
+	_, d := newWorld(t, write(t, dir, carrier+speaks+gossips+"key_file = \"gossip.key\"\n"+tomls(t, web)))
+	f := &friends{}
+	d.company = &company{members: f, engine: engine{f}, digest: servicesDigest(d.running)}
+	serving(t, d)
+	hold(two, one)
+	if _, err := d.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.keys) != 2 || f.keys[0][0] != 1 || f.keys[1][0] != 0 {
+		t.Errorf("the ring is %x", f.keys)
+	}
 }
 
 // routesNow are what was announced last.

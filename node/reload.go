@@ -91,6 +91,7 @@ func (d *director) reconfigure() ([]string, error) {
 		return nil, err
 	}
 	d.close(r.stopped())
+	d.rekey(next.Gossip)
 	d.warn(next)
 	return append(told(config.Diff(v.config, next)), lost...), nil
 }

@@ -135,8 +135,11 @@ func (r *Ring) Remove(id KeyID) error {
 	})
 }
 
-// Set makes these the keys, as they were: what Secrets returned.
+// Set makes these the keys, the one to send with first. There must be one.
 func (r *Ring) Set(secrets [][]byte) error {
+	if len(secrets) == 0 || len(secrets) > MaxKeys {
+		return fmt.Errorf("%d keys: a ring holds 1 to %d", len(secrets), MaxKeys)
+	}
 	keys := make([]key, len(secrets))
 	for i, s := range secrets {
 		var err error
