@@ -6,7 +6,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"fleetlb/node/config"
 )
@@ -28,10 +27,12 @@ type Change struct {
 // fleet says whether all directors have the change.
 func (c *Change) fleet() bool { return c.Origin != "" }
 
-// about says whether a change is of the subject or of a part of it.
-func (c *Change) about(subject string) bool {
-	own := c.Subject()
-	return own == subject || strings.HasPrefix(own, subject+"/")
+// same says whether two changes are of one subject.
+func (c *Change) same(o *Change) bool { return c.Service == o.Service && c.Server == o.Server }
+
+// covers says whether another change is of the same subject or of a part of it.
+func (c *Change) covers(o *Change) bool {
+	return c.Service == o.Service && (!c.Server.IsValid() || c.Server == o.Server)
 }
 
 func (c *Change) compare(d *Change) int {
@@ -143,20 +144,19 @@ func defaulted(services []config.Service, set map[string]string) error {
 // second do not add up. What the fleet has been told stays until the fleet is
 // told otherwise: others may yet have to learn it.
 func (cs changes) with(c Change, services []config.Service) changes {
-	subject := c.Subject()
 	c.Set = maps.Clone(c.Set)
 	var rest changes
 	last := -1 // of the same subject
 	for _, o := range cs {
-		same := o.Subject() == subject
+		same := c.same(&o)
 		overruled := !o.fleet() || c.fleet()
 		switch {
 		case !overruled:
 		case c.Verb == "forget":
 			continue
-		case c.Verb == "delete" && o.about(subject):
+		case c.Verb == "delete" && c.covers(&o):
 			continue
-		case c.Verb == "add" && o.about(subject) && !(same && o.Verb == "delete"):
+		case c.Verb == "add" && c.covers(&o) && !(same && o.Verb == "delete"):
 			continue
 		case c.Verb == "edit" && same && o.Verb != "delete":
 			o.Set = maps.Clone(o.Set)
@@ -185,7 +185,7 @@ func (cs changes) with(c Change, services []config.Service) changes {
 		c.Set = joined(rest[last].Set, c.Set, false)
 		rest = slices.Delete(rest, last, last+1)
 	}
-	return append(rest, c).without(subject, services)
+	return append(rest, c).without(services)
 }
 
 // joined is two sets in one. In an addition, a key that is taken back to its
@@ -198,14 +198,18 @@ func joined(a, b map[string]string, addition bool) map[string]string {
 	return all
 }
 
-// without drops what this director's own changes of a subject say to no effect.
-func (cs changes) without(subject string, services []config.Service) changes {
-	name, _, _ := strings.Cut(subject, "/")
-	group := cs.of(name)
-	mine := func(c Change) bool { return !c.fleet() && c.about(subject) }
+// without drops what this director's own changes of the last one's subject say to
+// no effect.
+func (cs changes) without(services []config.Service) changes {
+	last := &cs[len(cs)-1]
+	name, group := last.Service, cs.of(last.Service)
+	mine := func(c Change) bool { return !c.fleet() && last.covers(&c) }
+	if first := slices.IndexFunc(group, mine); first == len(group)-1 && group[first].Verb == "add" {
+		return cs // something new
+	}
 	want, err := group.result(name, services)
 	switch {
-	case err != nil && cs[len(cs)-1].Verb == "delete": // of what came by command
+	case err != nil && last.Verb == "delete": // of what came by command
 		return slices.DeleteFunc(slices.Clone(cs), mine)
 	case err != nil:
 		return cs
@@ -214,15 +218,10 @@ func (cs changes) without(subject string, services []config.Service) changes {
 		got, err := fewer.result(name, services)
 		return err == nil && reflect.DeepEqual(got, want)
 	}
-	first := slices.IndexFunc(group, mine)
-	if first == len(group)-1 && group[first].Verb == "add" {
-		return cs // something new
-	}
 	if same(slices.DeleteFunc(slices.Clone(group), mine)) {
 		return slices.DeleteFunc(slices.Clone(cs), mine)
 	}
-	last := &cs[len(cs)-1]
-	if last.Verb != "edit" || last.Subject() != subject || len(last.Set) < 2 {
+	if last.Verb != "edit" || len(last.Set) < 2 {
 		return cs
 	}
 	for _, key := range slices.Sorted(maps.Keys(last.Set)) {

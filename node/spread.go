@@ -198,7 +198,7 @@ func (d *director) put(ctx context.Context, s settings) error {
 // has says whether a change is among them, whatever is left of it.
 func (cs changes) has(c *Change) bool {
 	return slices.ContainsFunc(cs, func(o Change) bool {
-		return o.Version == c.Version && o.Origin == c.Origin && o.Subject() == c.Subject()
+		return o.Version == c.Version && o.Origin == c.Origin && o.same(c)
 	})
 }
 

@@ -212,6 +212,12 @@ func (t *tree) words(prefix string, into map[string]string) {
 
 // wordOf is the opposite of literal.
 func wordOf(text string) string {
+	if inner, ok := strings.CutPrefix(text, `"`); ok && strings.Count(text, `"`) == 2 && !strings.Contains(text, `\`) {
+		return strings.TrimSuffix(inner, `"`)
+	}
+	if strings.Trim(text, "0123456789") == "" || text == "true" || text == "false" {
+		return text
+	}
 	raw, err := decodeTOML("it = " + text)
 	if err != nil {
 		return text
