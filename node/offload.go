@@ -68,12 +68,16 @@ func (d *director) replaceOn(ctx context.Context, told <-chan os.Signal, end con
 	for {
 		select {
 		case <-told:
-			if d.offloading().Mode != "off" {
+			err := offload.Heritable()
+			if d.offloading().Mode == "off" {
+				err = errors.New("there is no offload that it could take over")
+			}
+			if err == nil {
 				d.log.Info("ending at once, for another director to take over")
 				end(errReplaced)
 				return
 			}
-			d.log.Warn("not ending for another director: there is no offload that it could take over")
+			d.log.Warn("not ending for another director: " + err.Error())
 		case <-ctx.Done():
 			return
 		}

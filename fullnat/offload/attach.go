@@ -154,7 +154,7 @@ func (d *Driver) put(port int, l look) error {
 
 // inherit takes over the place of a former director's program.
 func (s *site) inherit(l *Legacy, name string, index int) {
-	if hook := l.links[name]; hook != nil {
+	if hook := l.links[name]; hook != nil && hook.Unpin() == nil { // or it could not be pinned again
 		delete(l.links, name)
 		s.hook, s.index = hook, index
 	}

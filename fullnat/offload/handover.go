@@ -42,6 +42,15 @@ func pinsOf(node string) string {
 // hookName names the program's place at an interface.
 func hookName(m mode, index int) string { return fmt.Sprintf("%v-%d", m, index) }
 
+// Heritable says why a director could not hand over.
+func Heritable() error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(pinRoot), &fs); err != nil || int64(fs.Type) != unix.BPF_FS_MAGIC {
+		return errors.New("no bpf filesystem to hand over by: mount -t bpf bpf /sys/fs/bpf")
+	}
+	return nil
+}
+
 // HandOver is Close for a director that is replaced at once by another of the name
 // node, which takes over with Inherit: for some seconds more packets are carried.
 func (d *Driver) HandOver(node string) error {
@@ -70,7 +79,7 @@ func (d *Driver) handOver(node string) (err error) {
 	}
 	for name, m := range d.table.maps {
 		if err := m.Pin(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("%w: is a bpf filesystem mounted? mount -t bpf bpf /sys/fs/bpf", err)
+			return err
 		}
 	}
 	for port := range d.sites {

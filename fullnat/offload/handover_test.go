@@ -104,7 +104,13 @@ func TestHandOver(t *testing.T) {
 	if _, err := os.Stat(pinsOf(node)); err == nil {
 		t.Error("there are pins left")
 	}
-	second.Close()
+	if err := second.HandOver(node); err != nil || !attached(t, director, "eth0") {
+		t.Errorf("not handed over once more: %v", err)
+	}
+	if legacy, err = Inherit(node); err != nil {
+		t.Fatal(err)
+	}
+	legacy.Close()
 	if attached(t, director, "eth0") {
 		t.Error("there is a program left")
 	}
