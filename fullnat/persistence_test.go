@@ -271,3 +271,38 @@ func TestPersistenceAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
+
+// What becomes of a client's next connection can be asked before.
+func TestPersistenceExplained(t *testing.T) {
+	w := newTestWorker(t, persistent)
+	ask := func() *Explanation {
+		e, err := w.Explain(t.Context(), packet.Tuple{Protocol: packet.TCP, Src: addr("198.51.100.7"), SrcPort: 9, Dst: addr("203.0.113.80"), DstPort: 443})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	said := func(e *Explanation, want string) {
+		t.Helper()
+		if !slices.ContainsFunc(e.Why, func(s string) bool { return strings.HasPrefix(s, want) }) {
+			t.Errorf("%q, want one that begins %q", e.Why, want)
+		}
+	}
+	said(ask(), "persistence: clients of 198.51.100.7/32 have no server yet")
+	w.opens("198.51.100.7:1")
+	e := ask()
+	said(e, "persistence: clients of 198.51.100.7/32 go to server 10.0.0.11:8443")
+	if e.Server.String() != "10.0.0.11:8443" || !e.Scheduler || e.NextHop == "" {
+		t.Errorf("%+v", e)
+	}
+	w.services(strings.ReplaceAll(persistent, "10.0.0.11", "~10.0.0.11"))
+	said(ask(), "persistence: clients of 198.51.100.7/32 had server 10.0.0.11:8443, which takes them no more")
+	if n := w.Templates().Counts().Templates; n != 1 {
+		t.Errorf("asking made it %d templates", n)
+	}
+	for x := range w.Persistence() {
+		if x.Service != "service0" || x.Client.String() != "198.51.100.7/32" || x.Server.String() != "10.0.0.11:8443" || x.Sessions != 1 {
+			t.Errorf("listed as %+v", x)
+		}
+	}
+}

@@ -136,8 +136,13 @@ func (d *director) inputs() *inputs {
 
 // busy says whether a service has established sessions.
 func (d *director) busy(s *config.Service) bool {
-	t := d.table.Find(protocolNumber(s.Protocol), packet.AddrFrom(s.VIP.Addr()), s.VIP.Port())
-	return t != nil && slices.ContainsFunc(serversOf(t), func(v *service.Server) bool { return v.Load.Active() > 0 })
+	l := listenersOf(s)[0]
+	for _, t := range d.table.Services {
+		if t.VIP == packet.AddrFrom(l.VIP.Addr()) && t.Port == l.VIP.Port() && t.Last == l.Last && t.Protocol == l.Protocol {
+			return slices.ContainsFunc(serversOf(t), func(v *service.Server) bool { return v.Load.Active() > 0 })
+		}
+	}
+	return false
 }
 
 // tableOf is the present table if the specs are those it was built from, so

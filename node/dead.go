@@ -22,7 +22,7 @@ const deadKey = "down"
 
 // serverKey is the same for a server of a service on every director.
 func serverKey(s *config.Service, server netip.AddrPort) uint64 {
-	return xxhash.Sum64String(s.Protocol + " " + s.VIP.String() + " " + server.String())
+	return xxhash.Sum64String(targetKey(s, server))
 }
 
 // complainOf tells the others which servers of a plan are down.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"fleetlb/fullnat/packet"
@@ -60,7 +61,7 @@ func (b backend) explainHere(ctx context.Context, t admin.Tuple) (admin.Explanat
 		x.Why = append(append(x.Why, b.whyDown(p.config)...), disabled(p.config)...)
 	}
 	if e.Direction == "inbound" {
-		x.Why = append(x.Why, b.announcement(&v, p))
+		x.Why = append(x.Why, b.announcement(&v, p, t.Dst.Addr().Unmap()))
 	}
 	return x, nil
 }
@@ -69,9 +70,12 @@ func (b backend) explainHere(ctx context.Context, t admin.Tuple) (admin.Explanat
 // none.
 func (v *view) neighbours(t admin.Tuple) []string {
 	var here []string
-	for _, s := range v.running.Services {
-		if s.VIP.Addr() == t.Dst.Addr().Unmap() {
-			here = append(here, fmt.Sprintf("%q at %s/%s", s.Name, s.VIP, s.Protocol))
+	for i := range v.running.Services {
+		s := &v.running.Services[i]
+		for _, l := range s.Listeners() {
+			if l.Addr == t.Dst.Addr().Unmap() {
+				here = append(here, fmt.Sprintf("%q at %s", s.Name, l))
+			}
 		}
 	}
 	if here == nil {
@@ -102,8 +106,7 @@ func disabled(s *config.Service) (all []string) {
 }
 
 // announcement says whether routers send packets here, and why not.
-func (b backend) announcement(v *view, p *planned) string {
-	vip := p.config.VIP.Addr()
+func (b backend) announcement(v *view, p *planned, vip netip.Addr) string {
 	switch {
 	case v.speaker == nil:
 		return "there is no [bgp]: packets come only from where the VIP is on the link or routed here by hand"

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -21,7 +22,7 @@ const loadsKey = "loads"
 // loadKey is the same for a server of a service on every director.
 func loadKey(s *service.Server) uint64 {
 	id := fullnat.IDOf(s)
-	return xxhash.Sum64String(protocolName(id.Protocol) + " " + id.VIP.String() + " " + id.Server.String())
+	return xxhash.Sum64String(fmt.Sprintf("%s %s-%d %s", protocolName(id.Protocol), id.VIP, id.Last, id.Server))
 }
 
 // appendLoads appends what the sessions with the servers of a table are.

@@ -50,9 +50,7 @@ func (s *Spec) faults() (errs []error) {
 		}
 	}
 	for _, l := range s.Listeners() {
-		for _, err := range s.listens(l) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, s.listens(l)...)
 	}
 	if p := s.Persistence; p.Timeout < 0 || p.Prefix4 < 0 || p.Prefix4 > 32 || p.Prefix6 < 0 || p.Prefix6 > 128 {
 		say("persistence for %v with prefixes of %d and %d bits: impossible", p.Timeout, p.Prefix4, p.Prefix6)
