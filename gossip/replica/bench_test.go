@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -115,7 +114,6 @@ type loopback struct {
 	udp  *net.UDPConn
 	tcp  net.Listener
 
-	mu     sync.Mutex
 	peers  map[session.NodeID]*loopback
 	engine *Engine
 }

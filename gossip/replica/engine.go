@@ -176,7 +176,7 @@ func (e *Engine) step(ctx context.Context, now time.Time) (until time.Time) {
 
 	e.mu.Lock()
 	for i := range e.stages {
-		e.distribute(r, &e.stages[i], now)
+		e.distribute(r, &e.stages[i])
 	}
 	sooner(e.pursue(r, now))
 	for _, p := range r.peers {

@@ -45,6 +45,8 @@ const (
 	frameFill = 32 << 10
 	// maxRequest is how many bytes a request may have: digests of 300 homes.
 	maxRequest = 1 << 20
+	// maxHomes is how many homes either side may name.
+	maxHomes = 1024
 )
 
 func appendStreamHeader(b []byte) []byte {
@@ -173,6 +175,9 @@ func (ds digests) parse(b []byte) bool {
 	home := session.NodeID(binary.BigEndian.Uint64(b))
 	d := ds[home]
 	if d == nil {
+		if len(ds) >= maxHomes {
+			return false
+		}
 		d = new([session.Slots]session.Digest)
 		ds[home] = d
 	}
@@ -238,6 +243,9 @@ func (p pairs) parseDiffers(b []byte) (count uint64, ok bool) {
 		return 0, false
 	}
 	home := session.NodeID(binary.BigEndian.Uint64(b))
+	if len(p) >= maxHomes && p[home] == nil {
+		return 0, false
+	}
 	for b = b[8:]; len(b) >= 5; b = b[5:] {
 		p.add(home, b[0])
 		count += uint64(binary.BigEndian.Uint32(b[1:]))

@@ -26,7 +26,8 @@ type memory struct {
 	digests digests // of all
 	engine  *Engine
 	noRoom  bool
-	deaf    bool // never answers a Lookup
+	deaf    bool          // never answers a Lookup
+	slow    time.Duration // it takes to tell its Digests
 	applied int
 	order   []uint16 // client ports of what was applied, if noting
 	noting  bool
@@ -136,6 +137,11 @@ func fingerprint(r *session.Record) uint64 {
 func (m *memory) Digests(context.Context) (map[session.NodeID]*[session.Slots]session.Digest, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.slow > 0 {
+		m.mu.Unlock()
+		time.Sleep(m.slow)
+		m.mu.Lock()
+	}
 	all := digests{}
 	for home, d := range m.digests {
 		own := *d

@@ -41,36 +41,6 @@ type outgoing struct {
 	restart uint32    // tell the peer to begin this stream anew; 0: none
 }
 
-// A batch is records for one peer, as they go into a datagram.
-type batch struct {
-	body    []byte
-	tickets []int32
-	number  uint32 // once it has been sent
-	behind  slotSet
-	sentAt  time.Time
-	sends   int
-	held    bool // by the peer, who has not applied it yet
-}
-
-// pool keeps batches that are not in use: as many as one peer's queue may need.
-type pool struct{ free []*batch }
-
-func (p *pool) get() *batch {
-	if last := len(p.free) - 1; last >= 0 {
-		b := p.free[last]
-		p.free = p.free[:last]
-		return b
-	}
-	return &batch{body: make([]byte, 0, maxBody), tickets: make([]int32, 0, 48)}
-}
-
-func (p *pool) put(b *batch) {
-	*b = batch{body: b.body[:0], tickets: b.tickets[:0]}
-	if len(p.free) < maxQueue {
-		p.free = append(p.free, b)
-	}
-}
-
 // begin makes it a new stream. What is queued is sent again from the first on.
 func (o *outgoing) begin(e *Engine) {
 	e.streams++
@@ -358,47 +328,4 @@ func (e *Engine) post(p *peer, d []byte) {
 	if e.wire.Send(p.owner.ID, d) != nil {
 		e.counts.unsent.Add(1)
 	}
-}
-
-// A trip is how long it takes from a batch to its acknowledgement (RFC 6298).
-type trip struct {
-	smooth, varies time.Duration
-}
-
-const (
-	minTimeout = 10 * time.Millisecond
-	maxTimeout = time.Second
-)
-
-func (t *trip) measure(d time.Duration) {
-	if t.smooth == 0 {
-		t.smooth, t.varies = max(d, 1), d/2
-		return
-	}
-	t.varies += ((t.smooth - d).Abs() - t.varies) / 4
-	t.smooth += (d - t.smooth) / 8
-}
-
-// timeout is after how long a batch is taken for lost.
-func (t *trip) timeout() time.Duration {
-	if t.smooth == 0 {
-		return 2 * minTimeout
-	}
-	return min(max(t.smooth+4*t.varies, minTimeout), maxTimeout)
-}
-
-// earlier of two times.
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// later of two times.
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"maps"
 	"net/netip"
 	"slices"
@@ -16,8 +17,10 @@ type peer struct {
 	owner session.Owner
 
 	// Engine.mu guards these.
-	gone     bool // no member any more,
-	left     time.Time
+	life     context.Context // ends when it is no member any more
+	end      context.CancelFunc
+	gone     bool      // it is no member any more,
+	left     time.Time // since then
 	outgoing outgoing
 	asking   []packet.Tuple // to be asked with the next datagram
 	asked    map[uint32]asked
@@ -103,8 +106,16 @@ const maxBlocks = 1024
 
 func (e *Engine) newPeer(o session.Owner) *peer {
 	p := &peer{owner: o, asked: make(map[uint32]asked)}
+	p.life, p.end = context.WithCancel(context.Background())
 	p.outgoing.begin(e)
 	return p
+}
+
+// lifeOf ends when a peer is no member any more.
+func (e *Engine) lifeOf(p *peer) context.Context {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return p.life
 }
 
 // absence is how long a peer that is gone may come back and find the news that
@@ -113,6 +124,7 @@ const absence = 5 * time.Minute
 
 // part takes leave of a peer: nothing is under way any more.
 func (e *Engine) part(p *peer) {
+	p.end()
 	p.gone, p.left = true, time.Now()
 	p.wants, p.asking = wants{}, nil
 	e.absent[p.owner.ID] = p
@@ -134,6 +146,7 @@ func (e *Engine) again(o session.Owner) *peer {
 	}
 	delete(e.absent, o.ID)
 	p.gone = false
+	p.life, p.end = context.WithCancel(context.Background())
 	p.outgoing.begin(e)
 	return p
 }

@@ -32,11 +32,17 @@ type pull struct {
 	records   []session.Record
 }
 
+// maxListed bounds what is remembered of a pull: 64 MB.
+const maxListed = 8 << 20
+
 // applyChunk is how many records are applied at a time.
 const applyChunk = 256
 
 // run returns when everything asked for has been applied.
 func (p *pull) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.e.lifeOf(p.seat.peer), cancel)()
 	c, err := p.e.wire.Open(ctx, p.seat.ID)
 	if err != nil {
 		return err
@@ -176,6 +182,10 @@ func (p *pull) admit(r *roster, record *session.Record) refusal {
 		return refuseUnasked
 	}
 	if record.Home.ID == p.seat.ID && p.erasing.has(slot) {
+		if len(p.listed) >= maxListed {
+			p.whole = false // more than any director has: nothing is erased
+			return fine
+		}
 		p.listed = append(p.listed, identify(record))
 	}
 	return fine

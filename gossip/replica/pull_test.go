@@ -295,3 +295,81 @@ func TestFrozen(t *testing.T) {
 		eventually(t, 10*time.Second, func() error { return f.same(a, b, 1) })
 	})
 }
+
+// A member that is frozen, and not known to be, holds up nobody who starts.
+func TestSyncBesideFrozen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := settled(t, 3)
+		for i, d := range f.directors {
+			d.open(10000*i, 100)
+		}
+		time.Sleep(time.Second)
+		f.kill(f.directors[2])
+		again := f.start(session.Owner{ID: 3, Epoch: 2})
+		f.meet()
+		f.directors[0].memory.mu.Lock()
+		f.directors[0].slow = 30 * time.Second // it takes streams and says nothing
+		f.directors[0].memory.mu.Unlock()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		go again.Sync(ctx, nil)
+		eventually(t, 5*time.Second, func() error {
+			if n := again.count(3); n != 100 {
+				return fmt.Errorf("%d of its 100 sessions are back", n)
+			}
+			return nil
+		})
+		f.directors[0].memory.mu.Lock()
+		f.directors[0].slow = 0
+		f.directors[0].memory.mu.Unlock()
+		time.Sleep(time.Minute) // nobody waits any more
+	})
+}
+
+// A receiver that has forgotten a stream has it begun anew.
+func TestForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := settled(t, 3)
+		a, b, c := f.directors[0], f.directors[1], f.directors[2]
+		a.open(0, 100)
+		time.Sleep(time.Second)
+		b.SetMembers([]Member{member(c.memory.self)}) // a does not notice
+		time.Sleep(absence)
+		a.open(100, 100)
+		b.SetMembers(nil) // and then b has forgotten it
+		b.SetMembers(f.others(b))
+		a.open(200, 100)
+		eventually(t, 3*time.Second, func() error { return f.same(a, b, 1) })
+		a.open(300, 100)
+		eventually(t, 50*time.Millisecond, func() error { return f.same(a, b, 1) })
+	})
+}
+
+// What a director has to say of another's sessions while the two cannot reach
+// each other is told when they can.
+func TestAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := settled(t, 3)
+		a, b, c := f.directors[0], f.directors[1], f.directors[2]
+		a.open(0, 10)
+		time.Sleep(time.Second)
+		f.set(func() { f.cut = func(from, to session.NodeID) bool { return from == 1 != (to == 1) } })
+		a.SetMembers(nil)
+		b.SetMembers([]Member{member(c.memory.self)})
+		c.SetMembers([]Member{member(b.memory.self)})
+		touch := record(a.memory.self, 5)
+		touch.State, touch.Idle = session.CloseWait, 7
+		b.Engine.Tell(0, []session.Record{touch})
+		time.Sleep(time.Minute)
+		f.set(func() { f.cut = nil })
+		f.meet()
+		eventually(t, time.Second, func() error {
+			a.memory.mu.Lock()
+			defer a.memory.mu.Unlock()
+			if r := a.all[identify(&touch)]; r.State != session.CloseWait {
+				return fmt.Errorf("the home has it as %v", r.State)
+			}
+			return nil
+		})
+	})
+}

@@ -31,6 +31,7 @@ type stage struct {
 type leaf struct {
 	bytes []byte
 	items []item
+	since time.Time // of the first
 }
 
 // An item is a record on a leaf.
@@ -51,6 +52,9 @@ func (e *Engine) Tell(worker int, records []session.Record) {
 	s := &e.stages[uint(worker)%numStages]
 	s.mu.Lock()
 	first := len(s.filling.items) == 0
+	if first {
+		s.filling.since = time.Now()
+	}
 	for i := range records {
 		s.put(&records[i], r.self)
 	}
@@ -108,7 +112,7 @@ func (s *stage) take() (lost slotSet) {
 
 // distribute hands out what is on a stage: to the keepers of its slot and, where
 // that is another, to its home.
-func (e *Engine) distribute(r *roster, s *stage, now time.Time) {
+func (e *Engine) distribute(r *roster, s *stage) {
 	lost := s.take()
 	if !lost.empty() {
 		e.counts.overflowed.Add(uint64(lost.len()))
@@ -124,7 +128,7 @@ func (e *Engine) distribute(r *roster, s *stage, now time.Time) {
 		begin = it.end
 		ticket := noTicket
 		if it.kind == session.Update {
-			ticket = e.tickets.issue(now)
+			ticket = e.tickets.issue(l.since)
 		}
 		switch {
 		case it.wide:

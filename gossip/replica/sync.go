@@ -74,6 +74,9 @@ type part struct {
 	waiting                  slotSet // for these
 }
 
+// stalled is after how long without anything from one member the next is asked.
+const stalled = time.Second
+
 // round pulls from all members that have not given everything yet. One at a time
 // in a small fleet: two have the same copies, and what came from the first is not
 // sent by the second.
@@ -93,10 +96,13 @@ func (s *syncing) round(ctx context.Context) (again bool, err error) {
 			continue
 		}
 		again = true
+		limit <- struct{}{}
 		all.Go(func() {
-			limit <- struct{}{}
-			defer func() { <-limit }()
-			if err := s.pull(ctx, r, r.seats[p.owner.ID]); err != nil {
+			next := sync.OnceFunc(func() { <-limit })
+			defer next()
+			silence := time.AfterFunc(stalled, next)
+			defer silence.Stop()
+			if err := s.pull(ctx, r, r.seats[p.owner.ID], func() { silence.Reset(stalled) }); err != nil {
 				s.mu.Lock()
 				errs = append(errs, fmt.Errorf("member %s: sync: %w", p.owner.ID, err))
 				s.mu.Unlock()
@@ -107,7 +113,8 @@ func (s *syncing) round(ctx context.Context) (again bool, err error) {
 	return again, errors.Join(errs...)
 }
 
-func (s *syncing) pull(ctx context.Context, r *roster, from *seat) error {
+// pull fetches all from one member, and calls heard whenever something came.
+func (s *syncing) pull(ctx context.Context, r *roster, from *seat, heard func()) error {
 	owner := from.Owner()
 	p := &pull{e: s.e, seat: from, clauses: []clause{
 		{homes: []session.NodeID{r.self.ID}, slots: everySlot()},
@@ -115,6 +122,7 @@ func (s *syncing) pull(ctx context.Context, r *roster, from *seat) error {
 		r.orphans(r.kept(0)),
 	}}
 	p.tell = func(differing pairs, expected, records, bytes uint64) {
+		heard()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		var slots slotSet

@@ -21,8 +21,8 @@ type tickets struct {
 	lag    Lag
 }
 
-// issue gives a ticket for a record that was told now.
-func (t *tickets) issue(now time.Time) int32 {
+// issue gives a ticket for a record that was told then.
+func (t *tickets) issue(told time.Time) int32 {
 	var n int32
 	if last := len(t.free) - 1; last >= 0 {
 		n, t.free = t.free[last], t.free[:last]
@@ -30,7 +30,7 @@ func (t *tickets) issue(now time.Time) int32 {
 		n = int32(len(t.all))
 		t.all = append(t.all, ticket{})
 	}
-	t.all[n] = ticket{told: now.Sub(t.start), held: 1} // by the issuer
+	t.all[n] = ticket{told: told.Sub(t.start), held: 1} // by the issuer
 	t.atRisk++
 	return n
 }
