@@ -350,6 +350,22 @@ func (d *director) sync(ctx context.Context) {
 		d.settle()
 		return nil
 	})
+	if err != nil {
+		go d.catchUp(ctx)
+	}
+}
+
+// catchUp goes on with a sync that ran out of time. Until it is done the others
+// do not take this director's word that a session of its own is gone.
+func (d *director) catchUp(ctx context.Context) {
+	if d.company.engine.Sync(ctx, nil) != nil {
+		return
+	}
+	d.do(ctx, func() error {
+		d.company.behind = ""
+		d.log.Info("fleet: in sync after all")
+		return nil
+	})
 }
 
 // awaitOthers returns when a seed has answered, or none will.

@@ -284,6 +284,13 @@ func TestSync(t *testing.T) {
 				if v.problem() != tt.problem {
 					t.Errorf("problem %q, want %q", v.problem(), tt.problem)
 				}
+				if tt.outcome != nil {
+					f.syncs <- nil // it has gone on trying
+					synctest.Wait()
+				}
+				if v, _ = d.view(t.Context()); v.problem() != "" {
+					t.Errorf("problem %q when it has caught up", v.problem())
+				}
 			})
 		})
 	}

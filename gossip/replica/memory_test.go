@@ -238,7 +238,7 @@ func newFleet(t testing.TB, n int) *fleet {
 	f := &fleet{network: newNetwork(1), t: t}
 	for i := range n {
 		d := f.start(session.Owner{ID: session.NodeID(i + 1), Epoch: 1})
-		d.complete() // there was nothing before
+		d.complete(d.memory.self) // there was nothing before
 	}
 	f.meet()
 	return f

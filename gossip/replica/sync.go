@@ -27,12 +27,11 @@ type Progress struct {
 // gone. So it is to be called in every life, also where there is nobody else, and
 // again if it ends with an error.
 func (e *Engine) Sync(ctx context.Context, progress func(Progress)) error {
-	s := syncing{e: e, tell: progress, done: make(map[session.Owner]bool), parts: make(map[session.Owner]*part)}
+	s := syncing{e: e, self: e.roster.Load().self, tell: progress, done: make(map[session.Owner]bool), parts: make(map[session.Owner]*part)}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		again, err := s.round(ctx)
 		if !again {
-			e.complete()
-			return nil
+			return e.complete(s.self)
 		}
 		if err == nil {
 			wait = 0
@@ -46,21 +45,27 @@ func (e *Engine) Sync(ctx context.Context, progress func(Progress)) error {
 	}
 }
 
-// complete notes that we have all sessions of our own, and has the keepers see.
-func (e *Engine) complete() {
+// complete notes that in this life we have all sessions of our own, and has the
+// keepers see.
+func (e *Engine) complete(self session.Owner) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.last
+	if r.self != self {
+		return errors.New("sync: this director has begun another life meanwhile")
+	}
 	e.whole.Store(r.self.Epoch)
 	for _, p := range r.peers {
 		kept := r.keptBy(p.owner.ID)
 		p.outgoing.behind.unite(&kept)
 	}
 	e.wake()
+	return nil
 }
 
 type syncing struct {
 	e    *Engine
+	self session.Owner
 	tell func(Progress)
 
 	mu    sync.Mutex
