@@ -237,8 +237,10 @@ func modeListed(t *testing.T, s *site, mode string, bothWays bool) {
 	}
 }
 
-// ownAffairs: what a NAT server does by itself is the kernel's business, which
-// does not forward; a server that is its own client is refused at once.
+// ownAffairs: what a NAT server does by itself is the kernel's business. Where the
+// kernel forwards, it forwards that and nothing of the director's: neither what is
+// for a VIP nor a server's answer, which would reach the client in the server's
+// own name as well.
 func ownAffairs(t *testing.T, s *site) {
 	server := s.Servers[0]
 	before, err := s.lb.Drops()
@@ -257,6 +259,36 @@ func ownAffairs(t *testing.T, s *site) {
 		t.Errorf("with a kernel that forwards, a server reaches the world: %v", err)
 	} else {
 		c.Close()
+	}
+	capture, err := s.lb.Host.Port("front").Capture(lab.Everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.client.AskMany(t.Context(), url(s.VIP4, lab.NginxPort), 20); err != nil {
+		t.Error(err)
+	}
+	if err := capture.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, f := range capture.Frames() {
+		if len(f.Bytes) < 38 || !f.Outgoing || f.Bytes[12] != 8 || f.Bytes[13] != 0 || f.Bytes[23] != 6 {
+			continue
+		}
+		src, dst := netip.AddrFrom4([4]byte(f.Bytes[26:])), netip.AddrFrom4([4]byte(f.Bytes[30:]))
+		if dst.String() != "198.51.100.11" {
+			continue
+		}
+		if seen++; src.String() != s.VIP4 {
+			t.Fatalf("%v speaks to the client in its own name", src)
+		}
+	}
+	if seen < 60 { // handshake, answer and farewell, twenty times
+		t.Errorf("%d frames to the client are too few to prove anything", seen)
+	}
+	out, err := s.lb.CLI("doctor")
+	if !strings.Contains(out, "kept from it") {
+		t.Errorf("doctor: %s%v", out, err)
 	}
 	if err := s.lb.Host.Sysctl("net.ipv4.ip_forward", "0"); err != nil {
 		t.Fatal(err)

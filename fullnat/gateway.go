@@ -76,7 +76,7 @@ func (b *beyond) throughTunnel(a packet.Addr) bool {
 
 // ours is what the kernel shall let through.
 func (s *Snapshot) ours() link.Ours {
-	o := link.Ours{VIPs: s.Services.VIPs(), Locals: append(slices.Clone(s.Locals), s.Fleet.blocks()...)}
+	o := link.Ours{VIPs: s.Services.VIPs(), Locals: append(slices.Clone(s.Locals), s.Fleet.blocks()...), Hosts: s.Hops.Hosts()}
 	for e := range s.beyond.gated {
 		if e.protocol != 0 {
 			o.Gated = append(o.Gated, link.Endpoint{Protocol: e.protocol, AddrPort: ends(e.addr, e.port)})

@@ -192,6 +192,10 @@ func TestSame(t *testing.T) {
 func TestSteer(t *testing.T) {
 	w := newTestWorker(t, "vip 203.0.113.80:443 → 10.0.0.11:8443 via 10.9.0.0/28", "vip 203.0.113.80:80 → 10.0.0.11:80")
 	want := link.Ours{VIPs: []netip.Prefix{netip.MustParsePrefix("203.0.113.80/32")}, Locals: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/28")}}
+	want.Hosts = w.steered.Hosts
+	if len(want.Hosts) != 4 {
+		t.Errorf("steered away from %v, want the host's four addresses", want.Hosts)
+	}
 	if got := w.steered; !reflect.DeepEqual(got, want) {
 		t.Errorf("steered %+v, want %+v", got, want)
 	}

@@ -28,7 +28,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := host.Examine(v.running, own)
+	all := host.Examine(v.running, own, b.ports.Unguarded())
 	all = append(all, b.beat(), b.steering(), b.lifted(c), file(&v, own))
 	all = append(all, full("sessions", c.Sessions, v.config.Node.MaxSessions, "raise node.max_sessions and restart, or add a director"))
 	if len(pools) > 0 {

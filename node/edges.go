@@ -77,6 +77,7 @@ type replicator interface {
 type ports interface {
 	Interfaces() []link.Interface
 	Steering() string
+	Unguarded() error
 	Stats() []link.Stat
 }
 

@@ -27,6 +27,10 @@
 // the addresses that are ours; an eBPF program lets only frames to them through
 // and gives each to the worker that owns its slot.
 //
+// The host's own stack sees every frame as well, after the sockets. It would
+// forward those of ours if it is told to forward, so a third program drops them
+// on their way there; only what is sent to the host's own addresses passes.
+//
 // # When an interface goes away
 //
 // The workers carry on with the other interfaces and count what they cannot

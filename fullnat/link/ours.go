@@ -17,6 +17,10 @@ type Ours struct {
 	// Tunnelled are servers that packets are sent to inside others: ICMP errors
 	// about those come to an address of the host's own.
 	Tunnelled []netip.Addr
+
+	// Hosts are the host's own addresses. What is sent to them is for its kernel
+	// even so.
+	Hosts []netip.Addr
 }
 
 // An Endpoint is one end of TCP or UDP connections. Port 0 is any.
@@ -61,6 +65,15 @@ func (o *Ours) servers() map[steerEndpoint]uint32 {
 	return m
 }
 
+// hosts is the host's own addresses.
+func (o *Ours) hosts() map[steerAddress]uint32 {
+	m := make(map[steerAddress]uint32)
+	for _, a := range o.Hosts {
+		m[addressKey(a)] = 1
+	}
+	return m
+}
+
 // prefixKey returns a prefix as the programs look it up: IPv4 as ::ffff:a.b.c.d.
 func prefixKey(p netip.Prefix) steerPrefix {
 	bits := p.Bits()
@@ -73,9 +86,13 @@ func prefixKey(p netip.Prefix) steerPrefix {
 // endpointKey returns an endpoint as the programs look it up, with the address
 // and the port as they lie in a packet.
 func endpointKey(e Endpoint) (k steerEndpoint) {
-	a := e.Addr().As16()
-	k.Address.Hi, k.Address.Lo = binary.NativeEndian.Uint64(a[:8]), binary.NativeEndian.Uint64(a[8:])
+	k.Address = addressKey(e.Addr())
 	k.Port = binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, e.Port()))
 	k.Protocol = e.Protocol
 	return k
+}
+
+func addressKey(a netip.Addr) steerAddress {
+	b := a.As16()
+	return steerAddress{Hi: binary.NativeEndian.Uint64(b[:8]), Lo: binary.NativeEndian.Uint64(b[8:])}
 }

@@ -20,6 +20,8 @@ type Ports struct {
 	mu         sync.Mutex // guards the following
 	interfaces []Interface
 	steering   *steering
+	guards     []guard // by port
+	unguarded  error   // why one of them is not there
 
 	ailing  []atomic.Bool // interfaces that are down or gone
 	ailment chan struct{}
@@ -38,7 +40,7 @@ func Open(interfaces []string, workers int) (*Ports, error) {
 func open(interfaces []string, steering *steering) (*Ports, error) {
 	p := &Ports{
 		ns: netns.None(), steering: steering,
-		interfaces: make([]Interface, len(interfaces)), ailing: make([]atomic.Bool, len(interfaces)),
+		interfaces: make([]Interface, len(interfaces)), guards: make([]guard, len(interfaces)), ailing: make([]atomic.Bool, len(interfaces)),
 		ailment: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	if err := p.open(interfaces); err != nil {
@@ -110,6 +112,9 @@ func (p *Ports) openPort(port int) error {
 	}
 	for worker, fd := range fds {
 		p.queues[worker].taps[port].offer(fd)
+	}
+	if err := p.steering.protect(&p.guards[port], ifi.Index); err != nil {
+		p.unguarded = err
 	}
 	return nil
 }
@@ -207,6 +212,9 @@ func (p *Ports) close() (err error) {
 	p.mended.Wait()
 	for _, q := range p.queues {
 		err = errors.Join(err, q.Close(), q.pool.Close())
+	}
+	for i := range p.guards {
+		p.guards[i].release()
 	}
 	if p.ns.IsOpen() {
 		err = errors.Join(err, p.ns.Close())

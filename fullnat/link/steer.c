@@ -1,8 +1,9 @@
 //go:build ignore
 
-// Which frames are ours, and which worker's. Two programs over one set of
+// Which frames are ours, and which worker's. Three programs over one set of
 // addresses: fanout chooses the worker of every frame an interface receives,
-// filter then lets a frame of ours into that worker's socket, no other.
+// filter then lets a frame of ours into that worker's socket, no other, and guard
+// keeps it from the host's own stack.
 
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
@@ -61,6 +62,15 @@ struct {
 	__type(key, struct endpoint);
 	__type(value, __u32);
 } servers SEC(".maps");
+
+// The host's own addresses.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct address);
+	__type(value, __u32);
+} hosts SEC(".maps");
 
 volatile const __u32 workers = 1;
 
@@ -320,6 +330,78 @@ int fanout(struct __sk_buff *skb)
 {
 	int s = slot_of(skb, 0, 1);
 	return s == NOT_OURS ? 0 : s * workers >> 8;
+}
+
+#define TCX_NEXT (-1)
+#define TCX_DROP 2
+
+// gated_flow says whether the TCP or UDP packet whose ports are at l4 is from a
+// server whose answers are ours.
+static __always_inline int gated_flow(struct __sk_buff *skb, int l4, __u8 protocol, const struct address *src)
+{
+	__be16 port;
+	if ((protocol != TCP && protocol != UDP) || bpf_skb_load_bytes(skb, l4, &port, sizeof(port)))
+		return 0;
+	return (server_class(src, port, protocol) | server_class(src, 0, protocol)) & GATED;
+}
+
+static __always_inline int guarded(struct __sk_buff *skb, const struct address *src, const struct address *dst,
+				   int l4, __u8 protocol)
+{
+	if (bpf_map_lookup_elem(&hosts, dst))
+		return TCX_NEXT;
+	return class_of(dst) || gated_flow(skb, l4, protocol, src) ? TCX_DROP : TCX_NEXT;
+}
+
+static __always_inline int guard4(struct __sk_buff *skb)
+{
+	struct ipv4 h;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof(h)))
+		return TCX_NEXT;
+	struct address src = mapped(h.src), dst = mapped(h.dst);
+	int later = h.fragment & bpf_htons(0x1fff); // a fragment without ports
+	return guarded(skb, &src, &dst, ETH_HLEN + (h.version_ihl & 15) * 4, later ? 0 : h.protocol);
+}
+
+static __always_inline int guard6(struct __sk_buff *skb)
+{
+	struct ipv6 h;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof(h)))
+		return TCX_NEXT;
+	int l4 = ETH_HLEN + sizeof(h);
+	__u8 next = h.next;
+	for (int i = 0; i < MAX_EXTENSIONS; i++) {
+		struct extension e;
+		if (next != HOPOPTS && next != ROUTING && next != DSTOPTS && next != FRAGMENT)
+			break;
+		if (bpf_skb_load_bytes(skb, l4, &e, sizeof(e)))
+			break;
+		if (next == FRAGMENT && e.offset & bpf_htons(0xfff8)) {
+			next = 0;
+			break;
+		}
+		l4 += next == FRAGMENT ? 8 : (e.length + 1) * 8;
+		next = e.next;
+	}
+	return guarded(skb, &h.src, &h.dst, l4, next);
+}
+
+// guard drops what the host would forward of what the workers carry: packets to
+// our addresses, and servers' answers, which would leave a second time and in
+// their own name. The sockets have had the frame before. What is for the host
+// itself, as the answers to its checks, it lets through.
+SEC("tcx/ingress")
+int guard(struct __sk_buff *skb)
+{
+	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
+		return TCX_NEXT;
+	switch (bpf_ntohs(skb->protocol)) {
+	case ETH_P_IP:
+		return guard4(skb);
+	case ETH_P_IPV6:
+		return guard6(skb);
+	}
+	return TCX_NEXT;
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";

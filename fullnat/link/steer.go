@@ -19,6 +19,7 @@ type steering struct {
 	reason  error        // why there is no eBPF
 	ours    map[steerPrefix]uint32
 	servers map[steerEndpoint]uint32
+	hosts   map[steerAddress]uint32
 	classic []bpf.RawInstruction // nil: let nothing through
 }
 
@@ -63,6 +64,9 @@ func (s *steering) set(o Ours) (again bool, err error) {
 	if s.reason != nil {
 		s.classic, err = classicFilter(o)
 		return true, err
+	}
+	if s.hosts, err = replace(s.program.Hosts, s.hosts, o.hosts()); err != nil {
+		return false, err
 	}
 	if s.ours, err = replace(s.program.Ours, s.ours, o.addresses()); err != nil {
 		return false, err

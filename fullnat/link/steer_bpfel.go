@@ -13,13 +13,15 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type steerAddress struct {
+	_  structs.HostLayout
+	Hi uint64
+	Lo uint64
+}
+
 type steerEndpoint struct {
-	_       structs.HostLayout
-	Address struct {
-		_  structs.HostLayout
-		Hi uint64
-		Lo uint64
-	}
+	_        structs.HostLayout
+	Address  steerAddress
 	Port     uint16
 	Protocol uint8
 	Zero     [5]uint8
@@ -35,10 +37,12 @@ type steerPrefix struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	steerMapHosts   = "hosts"
 	steerMapOurs    = "ours"
 	steerMapServers = "servers"
 	steerProgFanout = "fanout"
 	steerProgFilter = "filter"
+	steerProgGuard  = "guard"
 	steerVarWorkers = "workers"
 )
 
@@ -86,12 +90,14 @@ type steerSpecs struct {
 type steerProgramSpecs struct {
 	Fanout *ebpf.ProgramSpec `ebpf:"fanout"`
 	Filter *ebpf.ProgramSpec `ebpf:"filter"`
+	Guard  *ebpf.ProgramSpec `ebpf:"guard"`
 }
 
 // steerMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type steerMapSpecs struct {
+	Hosts   *ebpf.MapSpec `ebpf:"hosts"`
 	Ours    *ebpf.MapSpec `ebpf:"ours"`
 	Servers *ebpf.MapSpec `ebpf:"servers"`
 }
@@ -123,12 +129,14 @@ func (o *steerObjects) Close() error {
 //
 // It can be passed to loadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type steerMaps struct {
+	Hosts   *ebpf.Map `ebpf:"hosts"`
 	Ours    *ebpf.Map `ebpf:"ours"`
 	Servers *ebpf.Map `ebpf:"servers"`
 }
 
 func (m *steerMaps) Close() error {
 	return _SteerClose(
+		m.Hosts,
 		m.Ours,
 		m.Servers,
 	)
@@ -147,12 +155,14 @@ type steerVariables struct {
 type steerPrograms struct {
 	Fanout *ebpf.Program `ebpf:"fanout"`
 	Filter *ebpf.Program `ebpf:"filter"`
+	Guard  *ebpf.Program `ebpf:"guard"`
 }
 
 func (p *steerPrograms) Close() error {
 	return _SteerClose(
 		p.Fanout,
 		p.Filter,
+		p.Guard,
 	)
 }
 

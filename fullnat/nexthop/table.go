@@ -133,6 +133,14 @@ func (t *Table) HostAddress(a packet.Addr) bool {
 	return ok
 }
 
+// Hosts lists the addresses of the host's interfaces, in no order.
+func (t *Table) Hosts() (all []netip.Addr) {
+	for a := range t.hosts {
+		all = append(all, a.Netip())
+	}
+	return all
+}
+
 // SourceFor returns the address with which the host itself would speak on a
 // port, or the zero Addr if it has none of that family on any of our ports.
 func (t *Table) SourceFor(port uint8, v6 bool) packet.Addr {

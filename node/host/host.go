@@ -20,18 +20,19 @@ import (
 )
 
 // Examine looks at the machine that a configuration is running on; own is what
-// the machine itself has.
-func Examine(c *config.Config, own config.Host) []admin.Finding {
-	return examine(c, own, "/proc/sys")
+// the machine itself has, and unguarded why its kernel gets to see what is the
+// director's, if it does.
+func Examine(c *config.Config, own config.Host, unguarded error) []admin.Finding {
+	return examine(c, own, unguarded, "/proc/sys")
 }
 
-func examine(c *config.Config, own config.Host, proc string) []admin.Finding {
+func examine(c *config.Config, own config.Host, unguarded error, proc string) []admin.Finding {
 	s := settings(proc)
 	all := []admin.Finding{openFiles(), s.receiveBuffer(), s.conntrack()}
 	for _, name := range c.Node.Interfaces {
 		all = append(all, linkOf(name, c.Node.Interfaces), largeReceive(name),
-			s.silence("net/ipv4/conf/"+name+"/forwarding", "the kernel forwards to servers and routers what the director has forwarded already"),
-			s.silence("net/ipv6/conf/"+name+"/forwarding", "the kernel forwards to servers and routers what the director has forwarded already"),
+			s.forwarding("net/ipv4/conf/"+name+"/forwarding", unguarded),
+			s.forwarding("net/ipv6/conf/"+name+"/forwarding", unguarded),
 			s.silence("net/ipv4/conf/"+name+"/proxy_arp", "the kernel answers ARP for addresses that are the director's"),
 			s.silence("net/ipv6/conf/"+name+"/proxy_ndp", "the kernel answers neighbour solicitations for addresses that are the director's"),
 			s.pathFilter(name))
@@ -59,6 +60,15 @@ func (s settings) silence(name, harm string) admin.Finding {
 		return admin.OK(name, "0")
 	}
 	return admin.Fail(name, value+": "+harm, "sysctl -w "+name+"=0")
+}
+
+// forwarding may be on where the kernel does not get to see what is the
+// director's: for connections that servers of mode nat make themselves.
+func (s settings) forwarding(name string, unguarded error) admin.Finding {
+	if value := s.of(name); value != "" && value != "0" && unguarded == nil {
+		return admin.OK(name, value+": and what is the director's is kept from it")
+	}
+	return s.silence(name, "the kernel forwards to servers and routers what the director has forwarded already, and answers of mode nat in the servers' own name")
 }
 
 // pathFilter: a strict reverse path filter loses what a server or a router

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -14,7 +15,7 @@ import (
 // TestExamine sets a machine up, as far as files go, and reads what is found.
 func TestExamine(t *testing.T) {
 	const (
-		forwarding = "fail net/ipv4/conf/eth0.7/forwarding: 1: the kernel forwards to servers and routers what the director has forwarded already → sysctl -w net/ipv4/conf/eth0.7/forwarding=0"
+		forwarding = "fail net/ipv4/conf/eth0.7/forwarding: 1: the kernel forwards to servers and routers what the director has forwarded already, and answers of mode nat in the servers' own name → sysctl -w net/ipv4/conf/eth0.7/forwarding=0"
 		strict     = "warn net/ipv4/conf/eth0.7/rp_filter: 1: answers to health checks and BGP that come by another interface are lost → sysctl -w net/ipv4/conf/eth0.7/rp_filter=2 if any do"
 	)
 	tests := []struct {
@@ -25,6 +26,7 @@ func TestExamine(t *testing.T) {
 	}{
 		{"a machine as it should be", "net/ipv4/conf/eth0.7/forwarding 0", "10.1.0.11", ""},
 		{"a router", "net/ipv4/conf/eth0.7/forwarding 1", "", forwarding},
+		{"a router that is kept from what is not its own", "guarded, net/ipv4/conf/eth0.7/forwarding 1", "", ""},
 		{"a proxy", "net/ipv6/conf/eth0.7/proxy_ndp 1", "",
 			"fail net/ipv6/conf/eth0.7/proxy_ndp: 1: the kernel answers neighbour solicitations for addresses that are the director's → sysctl -w net/ipv6/conf/eth0.7/proxy_ndp=0"},
 		{"a strict path filter", "net/ipv4/conf/eth0.7/rp_filter 1, net/ipv4/conf/all/rp_filter 0", "", strict},
@@ -46,6 +48,10 @@ func TestExamine(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			proc := t.TempDir()
+			unguarded := errors.New("needs eBPF")
+			if rest, guarded := strings.CutPrefix(tt.set, "guarded,"); guarded {
+				tt.set, unguarded = rest, nil
+			}
 			for setting := range strings.SplitSeq(tt.set, ",") {
 				name, value, _ := strings.Cut(strings.TrimSpace(setting), " ")
 				if name == "" {
@@ -64,7 +70,7 @@ func TestExamine(t *testing.T) {
 				own.Addresses = append(own.Addresses, netip.MustParseAddr(tt.own))
 			}
 			var got []string
-			for _, f := range examine(c, own, proc) {
+			for _, f := range examine(c, own, unguarded, proc) {
 				if f.State != "ok" && f.Check != "eth0.7" && f.Check != "open files" {
 					got = append(got, fmt.Sprintf("%s %s: %s → %s", f.State, f.Check, f.Found, f.Advice))
 				}
@@ -83,7 +89,7 @@ func TestThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &config.Config{Node: config.Node{Interfaces: append(own.Interfaces, "none0")}}
-	for _, f := range Examine(c, own) {
+	for _, f := range Examine(c, own, nil) {
 		if f.State != "ok" && f.Advice == "" {
 			t.Errorf("%s: %s: no advice", f.Check, f.Found)
 		}
