@@ -11,6 +11,7 @@ import "fleetlb/session"
 func (w *Worker) adopt(s *session.Session, now session.Tick) {
 	w.sessions.Adopt(s, now)
 	w.fleet.Adopted++
+	w.bond(s, now)
 	w.publishLoad(s.Path)
 }
 
@@ -46,6 +47,9 @@ func (w *Worker) settleIn(s *session.Session, now session.Tick) {
 		w.furnish(path)
 	}
 	w.publishLoad(s.Path)
+	if s.Role() == session.Home { // ours, from before we lost our memory
+		w.bond(s, now)
+	}
 	if s.Role() != session.Home && !w.keeps(s) {
 		w.guests = true
 	}

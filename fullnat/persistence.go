@@ -67,6 +67,22 @@ func (w *Worker) forgo(r persist.Ref, now session.Tick) {
 	}
 }
 
+// bond has a session that was opened elsewhere hold its client to its server as
+// one of our own does, until it is closed here.
+func (w *Worker) bond(s *session.Session, now session.Tick) {
+	v := w.server(s.Path)
+	if v == nil || v.Service.Persistence.Timeout == 0 || v == v.Service.Sorry || w.sessions.Attached(s) != 0 {
+		return
+	}
+	w.network = network(v.Service, s.Client)
+	timeout := ticks(v.Service.Persistence.Timeout)
+	_, ref := w.templates.Take(&w.network, timeout, now)
+	if ref == 0 {
+		_, ref = w.templates.Give(&w.network, persist.Server{Addr: v.Addr, Port: v.Port}, true, timeout, now)
+	}
+	w.sessions.Attach(s, uint32(ref))
+}
+
 // assure notes that a session's client is there, if it is: what stands in the way
 // of forged addresses.
 func (w *Worker) assure(s *session.Session, now session.Tick) {

@@ -306,3 +306,39 @@ func TestPersistenceExplained(t *testing.T) {
 		}
 	}
 }
+
+// A session holds its client to its server at whichever director carries it.
+func TestPersistenceOfAdopted(t *testing.T) {
+	r := newRig(t, 2, talkServices[0]+" persist=60s")
+	k := talks[0]
+	r.begin(&k)
+	held := func(at int) uint32 {
+		for x := range r.all[at].Templates().All(r.all[at].now) {
+			return x.Sessions
+		}
+		return 0
+	}
+	if held(0) != 1 || held(1) != 0 {
+		t.Errorf("held by %d sessions at its home, by %d elsewhere", held(0), held(1))
+	}
+	r.kill(0)
+	r.converse([]leg{k.inbound("a request", 1, "PA", "seq 1001 ack 5001 len 99")})
+	if held(1) != 1 {
+		t.Errorf("held by %d sessions where it was adopted", held(1))
+	}
+	r.pass(5 * time.Minute)
+	if held(1) != 1 {
+		t.Error("let go of, though it lives")
+	}
+	b := r.all[1]
+	b.inject("tcp " + k.client + " > " + k.vip + " R ttl 64 seq 1100")
+	b.settle()
+	r.pass(3 * time.Minute)
+	n := 0
+	for range b.Templates().All(b.now) {
+		n++
+	}
+	if n != 0 || len(b.sessionsNow()) != 0 {
+		t.Errorf("%d templates and %v are left", n, b.sessionsNow())
+	}
+}

@@ -89,7 +89,7 @@ func New(ports Ports, o Options) *Plane {
 	}
 	p.current.Store(&Snapshot{Services: new(service.Table), Hops: new(nexthop.Table)})
 
-	p.templates = persist.New(o.Sessions)
+	p.templates = persist.New(o.Sessions + o.Replicas)
 	queues := ports.Queues()
 	p.workers = make([]*Worker, len(queues))
 	for i, q := range queues {
