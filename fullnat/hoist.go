@@ -75,6 +75,12 @@ func (w *Worker) board() {
 	}
 }
 
+// A way is what a hop of the offload leads to.
+type way struct {
+	key    session.PathKey
+	tunnel packet.Tunnel
+}
+
 // way returns the offload's hop towards a path's server, if there is room for
 // it. What the worker would not send there, to a VIP that is gone or for a server
 // that is lost, it gets to see.
@@ -83,15 +89,19 @@ func (w *Worker) way(id session.PathID, path *session.Path) (offload.HopRef, boo
 		return 0, false
 	}
 	for int(id) >= len(w.lift.known) {
-		w.lift.known = append(w.lift.known, session.PathKey{})
+		w.lift.known = append(w.lift.known, way{})
+	}
+	is := way{key: path.PathKey}
+	if path.Tunnel != nil {
+		is.tunnel = *path.Tunnel
 	}
 	var h offload.Hop
 	if path.Flags&pathLost == 0 && w.snap.Services.HasVIP(path.VIP) {
 		h = hopOf(w.snap.Hops.Hop(nexthop.ID(path.Hop)))
 	}
 	at := w.lift.ways + uint32(id)
-	w.lift.table.SetHop(at, h, w.lift.known[id] != path.PathKey)
-	w.lift.known[id] = path.PathKey
+	w.lift.table.SetHop(at, h, w.lift.known[id] != is)
+	w.lift.known[id] = is
 	return w.lift.table.Ref(at), true
 }
 

@@ -16,9 +16,11 @@ import (
 type lifter struct {
 	table   *offload.Table // of the pinned snapshot; nil: nothing is lifted
 	flows   flowNumbers
-	of      []uint32          // by number of the session: that of its flow
-	ways    uint32            // index of the hop of path 0, which is none
-	known   []session.PathKey // by path: whose hop it is
+	of      []uint32 // by number of the session: that of its flow
+	ways    uint32   // index of the hop of path 0, which is none
+	known   []way    // by path: whose hop it is
+	flow    offload.Flow
+	outer   outer
 	round   round
 	carried session.Counters // without the worker
 }
@@ -39,12 +41,12 @@ func (w *Worker) aloft(s *session.Session, path *session.Path) {
 	}
 }
 
-// plain says whether the packets of a session need no more than new ends and a
-// next hop.
+// plain says whether the packets of a session need no more than new ends or an
+// outer header, and a next hop.
 func plain(s *session.Session, path *session.Path) bool {
 	switch s.State {
 	case session.Established, session.OneWay, session.TwoWay:
-		return path.Mode != session.TUN
+		return path.Mode != session.TUN || wrappable(path.Tunnel)
 	}
 	return false
 }
@@ -61,12 +63,17 @@ func (w *Worker) take(s *session.Session, path *session.Path) {
 	if n == 0 {
 		return
 	}
-	if !w.lift.table.Lift(n, &offload.Flow{
+	f := &w.lift.flow
+	*f = offload.Flow{
 		Client: w.sessions.Face(s, session.Inbound),
 		Server: w.sessions.Face(s, session.Outbound),
 		OneWay: s.State == session.OneWay,
 		Hops:   [2]offload.HopRef{way, w.wayBack(s, path)},
-	}) {
+	}
+	if path.Mode == session.TUN {
+		f.Outer = w.lift.outer.of(path.Tunnel, s)
+	}
+	if !w.lift.table.Lift(n, f) {
 		w.lift.flows.give(n)
 		return
 	}
@@ -86,10 +93,16 @@ func (w *Worker) land(s *session.Session) {
 // flowOf returns the number of a lifted session's flow.
 func (w *Worker) flowOf(s *session.Session) uint32 { return w.lift.of[w.sessions.Number(s)] }
 
-// redirect lets a lifted session have the next hops of the pinned snapshot.
+// redirect lets a lifted session have the next hops of the pinned snapshot. One
+// whose tunnel has changed is lifted again.
 func (w *Worker) redirect(s *session.Session, path *session.Path) {
 	n := w.flowOf(s)
-	if way, ok := w.way(s.Path, path); ok {
+	way, ok := w.way(s.Path, path)
+	if path.Mode == session.TUN && ok && !w.lift.table.Follows(n, way) {
+		w.land(s)
+		return
+	}
+	if ok {
 		w.lift.table.Redirect(n, session.Inbound, way)
 	}
 	w.lift.table.Redirect(n, session.Outbound, w.wayBack(s, path))

@@ -36,6 +36,8 @@ var pairServices = []string{
 	"vip 203.0.113.81:443 → nat 10.0.0.13:8443",
 	"vip 203.0.113.82:443 → dr 10.0.0.14:443",
 	"udp [2001:db8::54]:53 → dr [fd00::14]:53",
+	"vip 203.0.113.83:443 → tun 10.0.0.12:443",
+	"vip [2001:db8::83]:443 → tun [fd00::13]:443",
 }
 
 // The conversations that a pair has going, which are lifted.
@@ -56,10 +58,14 @@ var pairConversations = []string{
 	"tcp 198.51.100.7:4711 > 203.0.113.82:443 S ttl 64 seq 1000",
 	"tcp 198.51.100.7:4711 > 203.0.113.82:443 A ttl 64 seq 1001 ack 5001",
 	"udp [2001:db8:7::7]:4711 > [2001:db8::54]:53 ttl 64 len 9",
+	"tcp 198.51.100.7:4711 > 203.0.113.83:443 S ttl 64 df seq 1000",
+	"tcp 198.51.100.7:4711 > 203.0.113.83:443 A ttl 64 df seq 1001 ack 5001",
+	"tcp [2001:db8:7::7]:4711 > [2001:db8::83]:443 S ttl 64 seq 1000",
+	"tcp [2001:db8:7::7]:4711 > [2001:db8::83]:443 A ttl 64 seq 1001 ack 5001",
 }
 
 // pairLifted is how many sessions that makes.
-const pairLifted = 7
+const pairLifted = 9
 
 // pairFlows is more than the flows that a pair may come to have.
 const pairFlows = 64
@@ -115,7 +121,7 @@ func (d *driver) pair(t testing.TB) *pair {
 		}
 	}
 	for range 2 {
-		for _, i := range []int{2, 3, 4, 7, 8, 9, 12, 14, 15} {
+		for _, i := range []int{2, 3, 4, 7, 8, 9, 12, 14, 15, 17, 19} {
 			for range 5 {
 				p.both(pairConversations[i])
 			}
@@ -274,6 +280,13 @@ var liftCases = []struct {
 	{"DR, IPv6", "udp [2001:db8:7::7]:4711 > [2001:db8::54]:53 ttl 64 len 1452", true, nil},
 	{"DR, padding", "tcp 198.51.100.7:4711 > 203.0.113.82:443 A ttl 64 seq 1109 ack 5001", true, padded},
 
+	{"TUN", "tcp 198.51.100.7:4711 > 203.0.113.83:443 PA ttl 64 tos 187 df seq 1001 ack 5001 len 99", true, nil},
+	{"TUN, padding", "tcp 198.51.100.7:4711 > 203.0.113.83:443 A ttl 64 df seq 1100 ack 5001", true, padded},
+	{"TUN, as long as it may be", "tcp 198.51.100.7:4711 > 203.0.113.83:443 A ttl 64 df seq 1100 ack 5001 len 1440", true, nil},
+	{"TUN, too long", "tcp 198.51.100.7:4711 > 203.0.113.83:443 A ttl 64 df seq 2540 ack 5001 len 1441", false, nil},
+	{"TUN, IPv6", "tcp [2001:db8:7::7]:4711 > [2001:db8::83]:443 PA ttl 64 tos 187 seq 1001 ack 5001 len 99", true, nil},
+	{"TUN, the last hop", "tcp 198.51.100.7:4711 > 203.0.113.83:443 A ttl 1 df seq 2540 ack 5001", false, nil},
+
 	{"the last hop", "tcp 198.51.100.7:4711 > 203.0.113.80:443 A ttl 1 seq 1103 ack 6462", false, nil},
 	{"no hop left", "udp 198.51.100.7:4711 > 203.0.113.53:53 ttl 0 len 9", false, nil},
 	{"the last hop, IPv6", "tcp [2001:db8:7::7]:4711 > [2001:db8::80]:443 A ttl 1 seq 2441 ack 5078", false, nil},
@@ -352,7 +365,7 @@ func TestLiftedOwed(t *testing.T) {
 				t.Errorf("%s: carried by the program: %v", line, got)
 			}
 		}
-		for _, c := range liftCases[:25] {
+		for _, c := range liftCases[:31] {
 			f := p.frameTo(c.line)
 			if c.change != nil {
 				f.Bytes = c.change(f.Bytes)

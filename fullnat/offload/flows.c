@@ -24,9 +24,10 @@ struct address {
 	__u64 hi, lo; // bytes 0–7 and 8–15 of the 16, as they are in memory; IPv4 as ::ffff:a.b.c.d
 };
 
-// What becomes of a packet beside the hop that it takes: it gets new ends, or
-// none, but then must not go back to the station that it comes from (DR).
-enum { REWRITE = 0, DIRECT = 1 };
+// What becomes of a packet beside the hop that it takes: it gets new ends; or
+// none, but then must not go back to the station that it comes from (DR); or none
+// and an outer header (TUN).
+enum { REWRITE = 0, DIRECT = 1, TUNNEL = 2 };
 
 // A face is one direction of a session: a cache line that no packet of the
 // other direction touches. Sums are one's complement, of words as they are in
@@ -49,6 +50,17 @@ struct face {
 struct flow {
 	struct address ends[4];
 	struct face faces[2];
+};
+
+// The second face of a flow that goes through a tunnel is its outer header, as it
+// is in front of a packet without DSCP and ECN.
+#define OUTER_MAX 40
+struct outer {
+	__u8 no_face[9];
+	__u8 len; // of the header
+	__u8 zero[6];
+	__u8 bytes[OUTER_MAX];
+	__u8 rest[8];
 };
 
 // A slot holds, from the low end, a tag of 32 bits and the number of a face:
@@ -273,6 +285,110 @@ struct udp {
 	__u16 checksum;
 };
 
+// What a packet is, for wrap.
+struct inner {
+	__u32 size;
+	__u16 check, offset; // the L4 checksum that it is to have, and where in the IP packet
+	__u8 v6;
+};
+
+// send lets go of a frame whose packet is so long.
+static __always_inline int send(struct xdp_md *ctx, long len, __u8 port)
+{
+	// What stands behind the packet goes no further (Worker.parse).
+	long excess = (long)ctx->data_end - (long)ctx->data - ETH_HLEN - len;
+	if (excess && bpf_xdp_adjust_tail(ctx, -excess))
+		return XDP_ABORTED;
+	if (port == own_port)
+		return XDP_TX;
+	return bpf_redirect_map(&ports, port, 0);
+}
+
+// wrap sends a packet inside another (Tunnel.Put).
+static __attribute__((noinline)) int wrap(struct xdp_md *ctx, struct flow *flow, const struct hop *hop, const struct inner *in)
+{
+	struct face *face = &flow->faces[0];
+	struct outer *outer = (struct outer *)&flow->faces[1];
+	__u32 len = outer->len;
+	if (in->size + len > hop->mtu || bpf_xdp_adjust_head(ctx, -(int)len))
+		return UP;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end, *ip;
+	switch (len) {
+#define PUT(n)                                                  \
+	case n:                                                 \
+		ip = data + ETH_HLEN + n;                       \
+		if (ip + sizeof(struct ipv4) > end)             \
+			return XDP_ABORTED;                     \
+		__builtin_memcpy(data + ETH_HLEN, outer->bytes, n); \
+		break;
+		PUT(20)
+		PUT(28)
+		PUT(32)
+		PUT(40)
+	default:
+		return XDP_ABORTED;
+	}
+	__u64 offset = in->offset;
+	if (offset > 128)
+		return XDP_ABORTED;
+	__u16 *check = ip + offset;
+	if ((void *)(check + 1) > end)
+		return XDP_ABORTED;
+	*check = in->check;
+
+	struct ethernet *e = data;
+	__u8 tos;
+	int cut = 0; // routers may cut the packet, and so the outer one
+	if (in->v6) {
+		struct ipv6 *h = ip;
+		tos = h->version << 4 | h->flow[0] >> 4;
+		cut = in->size <= 1280;
+		h->hops--;
+	} else {
+		struct ipv4 *h = ip;
+		tos = h->tos;
+		cut = !(h->fragment & bpf_htons(0x4000));
+		h->ttl--;
+		h->checksum = update(h->checksum, 0xfffe);
+	}
+	if (len == sizeof(struct ipv6)) {
+		struct ipv6 *o = data + ETH_HLEN;
+		e->type = bpf_htons(ETH_P_IPV6);
+		o->version = 0x60 | tos >> 4;
+		o->flow[0] = tos << 4;
+		o->length = bpf_htons(in->size);
+	} else {
+		struct ipv4 *o = data + ETH_HLEN;
+		e->type = bpf_htons(ETH_P_IP);
+		o->tos = tos;
+		o->length = bpf_htons(in->size + len);
+		o->fragment = cut ? 0 : bpf_htons(0x4000);
+		o->id = cut ? bpf_htons((__u16)face->packets) : 0;
+		o->checksum = 0;
+		const __u32 *w = (void *)o;
+		o->checksum = ~fold((__u64)w[0] + w[1] + w[2] + w[3] + w[4]);
+		if (len > sizeof(*o)) {
+			struct udp *u = (void *)(o + 1);
+			u->length = bpf_htons(in->size + len - sizeof(*o));
+		}
+	}
+	__builtin_memcpy(e->dst, hop->dst, 6);
+	__builtin_memcpy(e->src, hop->src, 6);
+	return send(ctx, in->size + len, hop->port);
+}
+
+// count notes a packet of a face.
+static __always_inline void count(struct face *face, __u32 size, __u32 tick, int protocol, __u32 next, __u32 ack)
+{
+	face->packets++;
+	face->bytes += size;
+	face->used = tick;
+	if (protocol == TCP) {
+		face->next = next;
+		face->ack = ack;
+	}
+}
+
 // carry sends a packet on whose IP header has been read: k its addresses, size
 // what its IP header says is its length. Everything that can refuse it comes
 // before the first change to it.
@@ -342,6 +458,14 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 			c = 0xffff;
 	}
 
+	if (face->kind == TUNNEL) {
+		struct inner in = { .size = size, .check = c, .offset = (void *)check - data - ETH_HLEN, .v6 = v6 };
+		int v = wrap(ctx, flow, &hop, &in);
+		if (v != UP)
+			count(face, size, now->tick, protocol, next, ack);
+		return v;
+	}
+
 	// From here on nothing goes up.
 	*check = c;
 	*(__u32 *)l4 = *(__u32 *)&face->new_src;
@@ -363,21 +487,8 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 	__builtin_memcpy(e->dst, hop.dst, 6);
 	__builtin_memcpy(e->src, hop.src, 6);
 
-	face->packets++;
-	face->bytes += size;
-	face->used = now->tick;
-	if (protocol == TCP) {
-		face->next = next;
-		face->ack = ack;
-	}
-
-	// What stands behind the packet goes no further (Worker.parse).
-	long excess = end - data - (long)(ETH_HLEN + size);
-	if (excess && bpf_xdp_adjust_tail(ctx, -excess))
-		return XDP_ABORTED;
-	if (hop.port == own_port)
-		return XDP_TX;
-	return bpf_redirect_map(&ports, hop.port, 0);
+	count(face, size, now->tick, protocol, next, ack);
+	return send(ctx, size, hop.port);
 }
 
 static __always_inline struct address mapped(__u32 v4)

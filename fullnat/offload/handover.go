@@ -27,7 +27,7 @@ import (
 // pinRoot is where; handOverVersion changes with the layout of the tables.
 const (
 	pinRoot         = "/sys/fs/bpf/fleetlb"
-	handOverVersion = "1"
+	handOverVersion = "2"
 )
 
 // handOverWithin is how long the next director has time to come up.
@@ -203,6 +203,9 @@ func (t *Table) heirloom(number uint32) *Heirloom {
 	h.OneWay = f.faces[session.Outbound].protocol == 0
 	for d := range h.Seen {
 		face := &f.faces[d]
+		if face.protocol == 0 {
+			continue
+		}
 		h.Seen[d] = Seen{Packets: face.packets, Bytes: face.bytes, Used: face.used, Next: face.next, Ack: face.ack}
 		if idle := session.Tick(t.control.tick - face.used); face.packets > 0 && (h.Idle == 0 || idle < h.Idle) {
 			h.Idle = idle
@@ -211,6 +214,9 @@ func (t *Table) heirloom(number uint32) *Heirloom {
 	switch {
 	case f.faces[session.Inbound].kind == direct:
 		h.Mode = session.DR
+		return h
+	case f.faces[session.Inbound].kind == tunnel:
+		h.Mode = session.TUN
 		return h
 	case f.ends[0] == f.ends[2]:
 		h.Mode = session.NAT

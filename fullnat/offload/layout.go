@@ -42,9 +42,22 @@ type control struct {
 
 // Kinds of faces.
 const (
-	rewrite = 0
-	direct  = 1
+	rewrite = iota
+	direct
+	tunnel
 )
+
+// outerMax is the longest outer header that the programs write.
+const outerMax = 40
+
+// outer is what the second face of a flow through a tunnel is.
+type outer struct {
+	_     [9]uint8
+	len   uint8
+	_     [6]uint8
+	bytes [outerMax]uint8
+	_     [8]uint8
+}
 
 // describe tells what packets of a tuple become.
 func (f *face) describe(is, becomes *packet.Tuple) {

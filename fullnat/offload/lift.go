@@ -2,6 +2,7 @@ package offload
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"fleetlb/fullnat/packet"
 	"fleetlb/session"
@@ -21,6 +22,11 @@ func (t *Table) Lift(number uint32, f *Flow) bool {
 		is, becomes := f.face(d)
 		to.faces[d].describe(&is, &becomes)
 		to.faces[d].hop = uint32(f.Hops[d])
+	}
+	if f.Outer != nil {
+		o := (*outer)(unsafe.Pointer(&to.faces[session.Outbound]))
+		o.len = uint8(copy(o.bytes[:], f.Outer))
+		to.faces[session.Inbound].kind = tunnel
 	}
 	for d := range f.faces() { // last: from here on programs find it
 		is, _ := f.face(d)
@@ -110,15 +116,23 @@ type Seen struct {
 // Read returns what the programs have carried of a flow and was not read before.
 func (t *Table) Read(number uint32, d session.Direction) (s Seen) {
 	f := &t.flows[number].faces[d]
+	if f.protocol == 0 { // there is none
+		return Seen{}
+	}
 	packets, bytes := atomic.LoadUint64(&f.packets), atomic.LoadUint64(&f.bytes)
 	s = Seen{packets - f.told[0], bytes - f.told[1], atomic.LoadUint32(&f.used), atomic.LoadUint32(&f.next), atomic.LoadUint32(&f.ack)}
 	f.told = [2]uint64{packets, bytes}
 	return s
 }
 
+// Follows says whether a flow's packets to the server take a hop.
+func (t *Table) Follows(number uint32, hop HopRef) bool {
+	return t.flows[number].faces[session.Inbound].hop == uint32(hop)
+}
+
 // Redirect gives one direction of a flow another next hop.
 func (t *Table) Redirect(number uint32, d session.Direction, hop HopRef) {
-	if f := &t.flows[number].faces[d]; f.hop != uint32(hop) {
+	if f := &t.flows[number].faces[d]; f.protocol != 0 && f.hop != uint32(hop) {
 		atomic.StoreUint32(&f.hop, uint32(hop))
 	}
 }

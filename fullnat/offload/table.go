@@ -150,6 +150,7 @@ type Flow struct {
 	Client packet.Tuple // what the client sends, as it comes
 	Server packet.Tuple // what the server sends; zero: it passes by
 	OneWay bool         // only what the client sends is carried
+	Outer  []byte       // with no Server: the IP header, and what follows, of a packet around each
 	Hops   [2]HopRef    // towards the server, towards the client
 }
 
