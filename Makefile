@@ -34,7 +34,7 @@ race: ## the same under the race detector
 	CGO_ENABLED=1 go test -race -short $(UNIT)
 
 e2e: ## stories in network namespaces, with real routers, servers and clients (root)
-	go test -count=1 -p 1 -timeout 15m ./e2e/...
+	go test -count=1 -p 1 -timeout 20m ./e2e/...
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $(UNIT); do for target in $$(go test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
