@@ -15,6 +15,7 @@ type announcer struct {
 	stale  bool                          // the snapshot has changed
 	seen   *Snapshot                     // what known was made from
 	known  map[place]struct{}            // told already, or waiting in one of the rounds
+	probed session.Tick                  // when it was last asked whether somebody else has them
 	rounds [announceTimes][]announcement // those to be told for the first time, the second, …; by due
 }
 
@@ -34,6 +35,7 @@ const (
 	announceTimes   = 3                // any of them may be lost (RFC 4861 §7.2.6)
 	announceEvery   = session.Tick(10) // one second
 	announcePerTick = 32               // so many addresses as a director may have must not flood the link
+	probeEvery      = session.Tick(100)
 )
 
 // announce tells what is due.
@@ -45,6 +47,10 @@ func (w *Worker) announce(now session.Tick) {
 	if a.stale {
 		a.stale = false
 		a.learn(w.snap, now)
+	}
+	if w.snap.LAN != nil && now-a.probed >= probeEvery {
+		a.probed = now
+		w.probe()
 	}
 	left := announcePerTick
 	for round := range a.rounds {

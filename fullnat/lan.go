@@ -56,6 +56,24 @@ func (s *Snapshot) answered() (all []packet.Addr) {
 	return all
 }
 
+// probe asks on each link whether anybody else has a VIP that is held here. Who
+// has says so, and contest hears it.
+func (w *Worker) probe() {
+	for p := range w.announcer.known {
+		if !w.snap.Services.HasVIP(p.addr) {
+			continue
+		}
+		f := w.alloc()
+		if f == nil {
+			w.verdicts[DropNoFrame]++
+			return
+		}
+		w.become(f, packet.PutProbe(w.scratch[:], p.addr, p.mac))
+		f.Port = p.port
+		w.settle(f, Originated)
+	}
+}
+
 // contest looks whether somebody else on a link says that an address is his which
 // this director answers for. Two stations with one address share its packets out
 // between them, and neither knows.

@@ -2,6 +2,7 @@ package fullnat
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,4 +60,30 @@ func TestContest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProbe: a holder asks now and then whether it is alone, in nobody's name.
+func TestProbe(t *testing.T) {
+	w := newTestWorker(t, onLinkServices[:2]...)
+	w.snapshot.LAN = &LAN{}
+	w.publish()
+	w.pass(15 * time.Second)
+	sent := strings.Split(w.sent(), "\n")
+	for _, want := range []string{"arp who-has 192.0.2.80 tell 0.0.0.0", "nd who-has 2001:db8:2::80 tell ::"} {
+		if n := count(sent, want); n < 1 || n > 2 {
+			t.Errorf("%q was sent %d times in 15 s:\n%s", want, n, strings.Join(sent, "\n"))
+		}
+	}
+	if n := count(sent, "arp who-has 10.0.0.99 tell 0.0.0.0"); n != 0 {
+		t.Error("a local address is asked for as well")
+	}
+}
+
+func count(lines []string, want string) (n int) {
+	for _, line := range lines {
+		if strings.HasPrefix(line, want) {
+			n++
+		}
+	}
+	return n
 }

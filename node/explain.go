@@ -108,6 +108,8 @@ func disabled(s *config.Service) (all []string) {
 // announcement says whether routers send packets here, and why not.
 func (b backend) announcement(v *view, p *planned, vip netip.Addr) string {
 	switch {
+	case v.speaker == nil && len(v.others) > 0:
+		return v.whereHeld(vip)
 	case v.speaker == nil:
 		return "there is no [bgp]: packets come only from where the VIP is on the link or routed here by hand"
 	case p.announced:
@@ -122,6 +124,19 @@ func (b backend) announcement(v *view, p *planned, vip netip.Addr) string {
 		return fmt.Sprintf("%s is not announced: this director is %s", vip, v.state)
 	}
 	return fmt.Sprintf("%s is not announced for this service: %s", vip, p.shortfall())
+}
+
+// whereHeld says who answers for a VIP on a LAN.
+func (v *view) whereHeld(vip netip.Addr) string {
+	if v.plan.held[vip] {
+		return fmt.Sprintf("this director answers for %s where it is on a link", vip)
+	}
+	for i := range v.others {
+		if m := &v.others[i]; m.Alive && v.offers[m.ID][vip] {
+			return fmt.Sprintf("director %s answers for %s where it is on a link", m.Name, vip)
+		}
+	}
+	return fmt.Sprintf("no director answers for %s: see fleetlb services and fleetlb nodes", vip)
 }
 
 // shortfall says why a service has not its quorum.

@@ -15,7 +15,7 @@ func (m meter) measureFleet(s *metrics.Snapshot, v *view, c *fullnat.Counters) {
 	e := m.company.engine.Stats()
 	f := &metrics.Fleet{
 		Lag: map[float64]uint64{}, Lagged: e.Lag.Count(), LagSum: e.Lag.Sum,
-		AtRisk: e.AtRisk, Parked: c.Fleet.Sought,
+		AtRisk: e.AtRisk, Parked: c.Fleet.Sought, VIPs: countHeld(v.plan.held),
 		BytesOut: e.Bytes, BytesIn: e.PulledBytes,
 	}
 	for _, p := range e.Peers {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"fleetlb/fullnat"
@@ -23,7 +24,7 @@ func (b backend) Nodes(ctx context.Context) ([]admin.Node, error) {
 		Name: v.config.Node.Name, State: v.state, Epoch: uint64(b.started.UnixNano()),
 		Sessions: c.Sessions, Slots: fullnat.Slots, SlotsOf: fullnat.Slots,
 		ConfigDigest: digestText(servicesDigest(v.running)), Version: b.version,
-		SinceS: seconds(time.Since(b.started)), Problem: v.problem(),
+		SinceS: seconds(time.Since(b.started)), VIPs: countHeld(v.plan.held), Problem: v.problem(),
 	}
 	if b.company == nil {
 		return []admin.Node{self}, nil
@@ -39,10 +40,20 @@ func (b backend) Nodes(ctx context.Context) ([]admin.Node, error) {
 			Sessions: int(m.Numbers.Sessions), Slots: m.Numbers.Slots, SlotsOf: m.Numbers.SlotsOf,
 			SyncLagMS: m.Numbers.Lag.Milliseconds(), AtRisk: m.Numbers.AtRisk,
 			ConfigDigest: digestText(m.Config), Version: m.Version,
-			SinceS: seconds(time.Since(m.Since)), Problem: v.problemWith(m.ID),
+			SinceS: seconds(time.Since(m.Since)), VIPs: countHeld(v.offers[m.ID]), Problem: v.problemWith(m.ID),
 		})
 	}
 	return all, nil
+}
+
+// countHeld counts the VIPs that a director holds of those it could serve.
+func countHeld(offers map[netip.Addr]bool) (n int) {
+	for _, held := range offers {
+		if held {
+			n++
+		}
+	}
+	return n
 }
 
 // conditionOf is another director's condition in a word.

@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 
 	"fleetlb/fullnat/service"
 	"fleetlb/gossip"
 	"fleetlb/node/admin"
 	"fleetlb/node/metrics"
+	"fleetlb/session"
 )
 
 // backend is what the operator sees of a director and does to it. Its methods
@@ -33,6 +35,7 @@ type view struct {
 	held    string // why nothing is announced; "": nothing holds it
 
 	epoch     uint64 // of this life
+	offers    map[session.NodeID]map[netip.Addr]bool
 	numbers   gossip.Numbers
 	behind    string // why the last sync is not whole; "": it is
 	others    []gossip.Member
@@ -45,6 +48,7 @@ func (d *director) view(ctx context.Context) (v view, err error) {
 			state: d.state(), held: d.company.held()}
 		if d.company != nil {
 			c := d.company
+			v.offers = c.offers
 			v.epoch, v.numbers, v.behind, v.others, v.conflicts = c.epoch, c.numbers, c.behind, c.others, c.conflicts
 		}
 		return nil

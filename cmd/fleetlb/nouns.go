@@ -176,12 +176,13 @@ STATE is serving, syncing (it has just started or woken, learns the sessions and
 announces nothing yet), draining, leaving, left (by its own will) or dead. SLOTS is
 how many of the 256 slots it holds replicas of, of those that it shall. LAG is how
 long another director took to acknowledge its news, lately; AT-RISK how many of its
-sessions none has acknowledged yet. PROBLEM is why it does not fit into the fleet.`,
+sessions none has acknowledged yet; VIPS how many VIPs it answers for where they are
+on a LAN. PROBLEM is why it does not fit into the fleet.`,
 	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
 		list, err := d.Nodes(ctx)
-		return viewOf(list, "NAME ADDRESS STATE SINCE SESSIONS SLOTS LAG AT-RISK CONFIG VERSION PROBLEM", func(n admin.Node) []string {
+		return viewOf(list, "NAME ADDRESS STATE SINCE SESSIONS SLOTS LAG AT-RISK VIPS CONFIG VERSION PROBLEM", func(n admin.Node) []string {
 			return []string{n.Name, place(n.Address), n.State, ago(n.SinceS), number(n.Sessions),
-				fmt.Sprintf("%d/%d", n.Slots, n.SlotsOf), fmt.Sprintf("%dms", n.SyncLagMS), number(n.AtRisk),
+				fmt.Sprintf("%d/%d", n.Slots, n.SlotsOf), fmt.Sprintf("%dms", n.SyncLagMS), number(n.AtRisk), number(n.VIPs),
 				n.ConfigDigest, n.Version, n.Problem}
 		}), err
 	})

@@ -287,14 +287,16 @@ static __always_inline int ipv6_slot(struct __sk_buff *skb, int l3, int want)
 	return NOT_OURS;
 }
 
-// arp_slot returns 0 if the target of the ARP packet at l3 is ours.
+// arp_slot returns 0 if the ARP packet at l3 asks for an address of ours, or is
+// from somebody who says that it is his.
 static __always_inline int arp_slot(struct __sk_buff *skb, int l3)
 {
-	__be32 target;
-	if (bpf_skb_load_bytes(skb, l3 + 24, &target, sizeof(target)))
+	__be32 sender, target;
+	if (bpf_skb_load_bytes(skb, l3 + 14, &sender, sizeof(sender)) ||
+	    bpf_skb_load_bytes(skb, l3 + 24, &target, sizeof(target)))
 		return NOT_OURS;
-	struct address a = mapped(target);
-	return class_of(&a) ? 0 : NOT_OURS;
+	struct address a = mapped(target), b = mapped(sender);
+	return class_of(&a) || class_of(&b) ? 0 : NOT_OURS;
 }
 
 // slot_of returns the slot of a frame whose network header is at l3, or

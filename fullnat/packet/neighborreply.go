@@ -83,6 +83,31 @@ func PutAnnouncement(buf []byte, addr Addr, mac [6]byte) int {
 
 // putARP writes an ARP message of sender at mac to the station to. target is
 // the hardware and the protocol address as they stand in the message.
+// PutProbe asks whether anybody else has addr, in the name of nobody, so that no
+// station changes what it knows (RFC 5227 §2.1.1, RFC 4862 §5.4.2). The station at
+// mac, which has it, asks.
+func PutProbe(buf []byte, addr Addr, mac [6]byte) int {
+	if addr.Is4() {
+		var target [10]byte
+		copy(target[6:], addr[12:])
+		return putARP(buf, arpRequest, mac, broadcastMAC, [4]byte{}, target)
+	}
+	group := Addr{0: 0xff, 1: 0x02, 11: 1, 12: 0xff, 13: addr[13], 14: addr[14], 15: addr[15]}
+	var nobody Addr
+	l4 := putIP(buf, &nobody, &group, ICMPv6, 0, neighborLen)
+	e := (*EthernetHeader)(buf)
+	e.SetSrc(mac)
+	e.SetDst([6]byte{0x33, 0x33, 0xff, addr[13], addr[14], addr[15]})
+	(*IPv6Header)(buf[ethernetLen:]).setHopLimit(255)
+	b := buf[l4 : l4+neighborLen]
+	clear(b)
+	b[0] = icmp6Solicitation
+	copy(b[8:24], addr[:])
+	s := sumOf(b) + pseudo(&nobody, &group, ICMPv6, neighborLen)
+	binary.BigEndian.PutUint16(b[2:4], s.checksum())
+	return l4 + neighborLen
+}
+
 func putARP(buf []byte, operation uint8, mac, to [6]byte, sender [4]byte, target [10]byte) int {
 	e := putEthernet(buf, EtherTypeARP)
 	e.SetSrc(mac)

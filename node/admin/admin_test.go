@@ -144,7 +144,7 @@ func TestKeys(t *testing.T) {
 		"servers":       "service address weight state active inactive mode tunnel upper_threshold lower_threshold persistent",
 		"persistence":   "service client server expires_s sessions",
 		"sessions":      "protocol state client vip local server home role expires_s packets_in packets_out bytes_in bytes_out mode node",
-		"nodes":         "name address state epoch sessions slots sync_lag_ms config_digest slots_of at_risk version since_s problem",
+		"nodes":         "name address state epoch sessions slots sync_lag_ms config_digest slots_of at_risk version since_s vips problem",
 		"bgp/neighbors": "address asn state uptime_s announced bfd",
 		"bgp/routes":    "prefix for prepend med communities neighbors",
 		"drops":         "reason packets",

@@ -159,6 +159,7 @@ type Node struct {
 	AtRisk       uint64         `json:"at_risk"`       // sessions that no other director has acknowledged yet
 	Version      string         `json:"version"`
 	SinceS       int64          `json:"since_s"` // it is in this state, or alive
+	VIPs         int            `json:"vips"`    // that it answers for on a LAN
 	Problem      string         `json:"problem"` // why it does not fit into the fleet; "" if it does
 }
 

@@ -19,6 +19,7 @@ type Fleet struct {
 	AtRisk  int // sessions that no other director has acknowledged yet
 	Unacked int // records on their way
 	Parked  int // packets that wait for an answer
+	VIPs    int // this director answers for on a LAN
 
 	BytesOut, BytesIn uint64
 }
@@ -38,11 +39,12 @@ var (
 	fleetAtRisk  = desc("fleet_sessions_at_risk", "Sessions that no other director has acknowledged yet.")
 	fleetUnacked = desc("fleet_records_unacknowledged", "Records on their way to other directors.")
 	fleetParked  = desc("fleet_packets_parked", "Packets that wait for other directors to tell whose they are.")
+	fleetVIPs    = desc("fleet_vips_held", "VIPs this director answers for where they are on a LAN.")
 	fleetBytes   = desc("fleet_replication_bytes_total", "Bytes of records and acknowledgements.", "direction")
 )
 
 var fleetDescs = []*prometheus.Desc{
-	fleetMembers, fleetRoles, fleetEvents, fleetRefused, fleetLag, fleetAtRisk, fleetUnacked, fleetParked, fleetBytes,
+	fleetMembers, fleetRoles, fleetEvents, fleetRefused, fleetLag, fleetAtRisk, fleetUnacked, fleetParked, fleetVIPs, fleetBytes,
 }
 
 func (o out) fleet(f *Fleet) {
@@ -66,6 +68,7 @@ func (o out) fleet(f *Fleet) {
 	o.gauge(fleetAtRisk, float64(f.AtRisk))
 	o.gauge(fleetUnacked, float64(f.Unacked))
 	o.gauge(fleetParked, float64(f.Parked))
+	o.gauge(fleetVIPs, float64(f.VIPs))
 	o.count(fleetBytes, float64(f.BytesOut), "out")
 	o.count(fleetBytes, float64(f.BytesIn), "in")
 }
