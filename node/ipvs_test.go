@@ -57,8 +57,7 @@ func TestIPVSRoundTrip(t *testing.T) {
 	if got := v.running.Services[0].Name; got != "tcp-203.0.113.10-80" {
 		t.Errorf("the first service is called %q", got)
 	}
-	var again config.Config
-	again = *v.running
+	again := *v.running
 	if err := again.Verify(config.Host{}); err != nil {
 		t.Errorf("what runs could not stand in a file: %v", err)
 	}
