@@ -11,7 +11,8 @@
 // Everything else is rare and one call away: mtu.go, pending.go (the next hop is
 // being resolved), handoff.go (the packet belongs to another worker), fragment.go,
 // icmp.go, answer.go (ARP, NDP, ping, refusals), expire.go (what ends, and who is
-// told), walk.go (what concerns many sessions at once), announce.go.
+// told), walk.go (what concerns many sessions at once), announce.go, persistence.go
+// (clients that keep their server), single.go (datagrams without a session).
 //
 // # The fleet
 //
