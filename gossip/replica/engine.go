@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -63,7 +64,8 @@ type Engine struct {
 	roster  atomic.Pointer[roster]
 	stages  [numStages]stage
 	wakeup  chan struct{}
-	soon    atomic.Bool   // run looks again within a moment
+	start   time.Time
+	look    atomic.Int64  // when run looks again, in nanoseconds after start
 	whole   atomic.Uint64 // the epoch of the life in which Sync has come to its end
 	refused [numRefusals]atomic.Uint64
 	counts  counts
@@ -95,8 +97,9 @@ func New(self session.Owner, w Wire, s Sessions, o Options) *Engine {
 		questions: make(map[packet.Tuple]*question),
 		absent:    make(map[session.NodeID]*peer),
 		serving:   make(chan struct{}, maxServing),
-		tickets:   tickets{start: time.Now()},
+		start:     time.Now(),
 	}
+	e.tickets.start = e.start
 	if e.log == nil {
 		e.log = slog.Default()
 	}
@@ -152,15 +155,12 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// restless is how soon run must mean to look again for tellers not to wake it.
-const restless = pace + time.Millisecond
-
 // idle is how long run sleeps when there is nothing to do.
 const idle = time.Hour
 
 // step does what is due and returns when to look again, unless woken.
 func (e *Engine) step(ctx context.Context, now time.Time) (until time.Time) {
-	e.soon.Store(false)
+	e.look.Store(math.MaxInt64) // what comes from here on may be overlooked
 	r := e.roster.Load()
 	until = now.Add(idle)
 	sooner := func(t time.Time) {
@@ -191,10 +191,16 @@ func (e *Engine) step(ctx context.Context, now time.Time) (until time.Time) {
 		e.sessions.Found(answers[i].tuple, answers[i].record)
 	}
 
-	if until.Sub(now) <= restless {
-		e.soon.Store(true)
-	}
+	e.look.Store(int64(until.Sub(e.start)))
 	return until
+}
+
+// wakeBy has run look at that time at the latest. It is for those who come often:
+// mostly run looks by itself.
+func (e *Engine) wakeBy(t time.Time) {
+	if e.look.Load() > int64(t.Sub(e.start)) {
+		e.wake()
+	}
 }
 
 // wake has run look at once.

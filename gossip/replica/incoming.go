@@ -231,8 +231,8 @@ func (e *Engine) acknowledge(p *peer, a ackState, now time.Time) {
 	o.ack, o.ackDue = a, true
 	if o.ackBy = o.acked.Add(ackDelay); !o.ackBy.After(now) {
 		e.send(p, nil, now)
-	} else if !e.soon.Load() {
-		e.wake()
+	} else {
+		e.wakeBy(o.ackBy)
 	}
 }
 

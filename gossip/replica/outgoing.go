@@ -14,7 +14,7 @@ const (
 	// is more than a second of 20,000 new sessions in each.
 	maxQueue = 1 << 11
 	// pace is how long a batch that is not full waits for more after the last.
-	pace = 2 * time.Millisecond
+	pace = time.Millisecond
 	// ackDelay is how long an acknowledgement waits for a datagram to go along.
 	ackDelay = time.Millisecond
 )
@@ -245,8 +245,8 @@ func (e *Engine) heard(p *peer, a *ackState, now time.Time) {
 	}
 	o.lost(e, p, newest, now)
 	o.rearm()
-	if len(o.queue) > o.sent && !e.soon.Load() {
-		e.wake()
+	if len(o.queue) > o.sent {
+		e.wakeBy(now.Add(pace))
 	}
 }
 

@@ -55,13 +55,14 @@ func (e *Engine) Tell(worker int, records []session.Record) {
 	if first {
 		s.filling.since = time.Now()
 	}
+	since := s.filling.since
 	for i := range records {
 		s.put(&records[i], r.self)
 	}
 	s.mu.Unlock()
 	e.counts.told.Add(uint64(len(records)))
-	if first && !e.soon.Load() {
-		e.wake()
+	if first {
+		e.wakeBy(since.Add(pace))
 	}
 }
 
