@@ -118,11 +118,14 @@ func (d *director) inputs() *inputs {
 		locals:    d.running.Fullnat.LocalAddresses,
 		verdicts:  d.monitor.Verdicts(),
 		reachable: d.hops.Resolved,
-		busy:      d.busy,
-		alive:     d.pulse.alive,
-		draining:  d.draining,
-		leaving:   d.drained,
-		held:      d.company.held() != "",
+		routed: func(server netip.Addr) bool {
+			return d.hops.Table().Behind(packet.AddrFrom(server)) != packet.Addr{}
+		},
+		busy:     d.busy,
+		alive:    d.pulse.alive,
+		draining: d.draining,
+		leaving:  d.drained,
+		held:     d.company.held() != "",
 	}
 	if d.company != nil {
 		in.others, in.self, in.confirmed = d.company.others, d.self().ID, d.company.confirms

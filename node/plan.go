@@ -22,6 +22,7 @@ type inputs struct {
 	locals    []netip.Prefix
 	verdicts  map[string]health.Verdict                           // by targetKey
 	reachable func(server netip.Addr) bool                        // its next hop is known to be there
+	routed    func(server netip.Addr) bool                        // a router is on the way to it; nil: nobody knows of one
 	busy      func(*config.Service) bool                          // it has established sessions
 	stood     map[string]standing                                 // when planned last, by identity
 	others    []gossip.Member                                     // of the fleet, dead ones too
@@ -176,6 +177,8 @@ func (in *inputs) conditions(s *config.Service) []condition {
 	for i := range s.Servers {
 		r := &s.Servers[i]
 		switch v := in.verdicts[targetKey(s, r.Address)]; {
+		case v.Up && in.offLink(s, r):
+			all[i] = unchecked // its checks go another way than its packets
 		case v.Up:
 			all[i] = well
 			somebody = somebody || takes(r)
@@ -194,6 +197,12 @@ func (in *inputs) conditions(s *config.Service) []condition {
 		}
 	}
 	return all
+}
+
+// offLink says whether a server of mode dr is behind a router, which would send
+// what is for the VIP back here.
+func (in *inputs) offLink(s *config.Service, r *config.Server) bool {
+	return in.routed != nil && s.Forwarding(r).Mode == "dr" && in.routed(r.Address.Addr())
 }
 
 // takes says whether the operator wants new connections to go to a server.
