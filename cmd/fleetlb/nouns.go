@@ -21,7 +21,7 @@ func (a *app) nouns() []*cobra.Command {
 	}
 	bgp.AddCommand(a.neighbors(), a.routes())
 	return []*cobra.Command{
-		a.status(), a.services(), a.servers(), a.health(), a.sessions(), a.persistence(),
+		a.status(), a.services(), a.servers(), a.traffic(), a.health(), a.sessions(), a.persistence(),
 		a.nodesNoun(), bgp, a.pool(), a.drops(), a.config(),
 	}
 }
