@@ -173,3 +173,61 @@ func BenchmarkHash(b *testing.B) {
 }
 
 var sink uint64
+
+// BenchmarkInstall installs what is new, and then what is known, in a table of n
+// replicas.
+func BenchmarkInstall(b *testing.B) {
+	const n = 100_000
+	from := fleetTable(n, "lb1")
+	setLocals(from, 1024, 65535, "10.9.7.1", "10.9.7.2", "10.9.7.3")
+	path := from.Bind(pathTo(addr("10.0.0.11")))
+	r := rand.New(rand.NewPCG(1, n))
+	records := make([]Record, n)
+	for i := range records {
+		s, _ := from.Open(randomClient(r), uint16(r.Uint32()), path, 1)
+		from.enter(s, Established, 1)
+		from.Tell(s, 1, &records[i])
+	}
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			to := fleetTable(n, "lb2")
+			b.StartTimer()
+			for i := range records {
+				to.Install(&records[i], 1)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/session")
+	})
+	b.Run("known", func(b *testing.B) {
+		to := fleetTable(n, "lb2")
+		for i := range records {
+			to.Install(&records[i], 1)
+		}
+		i := 0
+		for b.Loop() {
+			to.Install(&records[i], 2)
+			i = (i + 1) % n
+		}
+	})
+}
+
+// BenchmarkRecord is the wire form of an established session.
+func BenchmarkRecord(b *testing.B) {
+	r := webRecord(false)
+	buf := make([]byte, 0, MaxRecord)
+	b.Run("AppendTo", func(b *testing.B) {
+		for b.Loop() {
+			buf = r.AppendTo(buf[:0], sender)
+		}
+	})
+	b.Run("Parse", func(b *testing.B) {
+		var got Record
+		for b.Loop() {
+			got.Parse(buf, sender)
+			if got.Valid() != nil {
+				b.Fatal("not valid")
+			}
+		}
+	})
+}
