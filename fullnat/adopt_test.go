@@ -313,3 +313,38 @@ func TestDeadServerOfFleet(t *testing.T) {
 		}
 	}
 }
+
+// A director carries on what another began with a server, or for a service, that
+// it does not have.
+func TestAdoptsForeignServer(t *testing.T) {
+	for _, services := range [][]string{
+		{"vip 203.0.113.80:443 → 10.0.0.12:8443", "vip [2001:db8::80]:443 → [fd00::12]:8443"},
+		{"vip 203.0.113.80:444 → 10.0.0.12:8443", "vip [2001:db8::80]:444 → [fd00::12]:8443"},
+	} {
+		r := newRig(t, 2, talkServices...)
+		r.all[1].services(services...)
+		r.settle()
+		r.forget()
+		for _, k := range []*talk{&talks[0], &talks[2]} {
+			r.begin(k)
+			r.converse([]leg{
+				k.inbound("request", 1, "PA", "seq 1001 ack 5001 len 99"),
+				k.outbound("answer", 1, "PA", "seq 5001 ack 1100 len 99"),
+			})
+		}
+		r.kill(0)
+		r.converse([]leg{talks[0].inbound("its home gone", 1, "A", "seq 1100 ack 5100")})
+		r.pass(45 * time.Minute)
+		r.expectRoles("nothing stays", "", "")
+		for range r.all[1].workers[0].sessions.Paths() {
+			r.all[1].workers[0].sessions.Sweep()
+		}
+		n := 0
+		for range r.all[1].workers[0].sessions.Paths() {
+			n++
+		}
+		if n != 2 {
+			t.Errorf("%d paths stay, want those of the two services", n)
+		}
+	}
+}
