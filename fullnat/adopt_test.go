@@ -116,8 +116,8 @@ func TestRoles(t *testing.T) {
 	r.expectRoles("established", client+" established home lb1", client+" established replica lb1", client+" established replica lb1")
 	r.converse([]leg{k.inbound("moved", 1, "A", "seq 1001 ack 5001")})
 	r.expectRoles("moved", client+" established home lb1", client+" established adopted lb1", client+" established replica lb1")
-	for range 8 {
-		r.pass(5 * time.Minute)
+	for range 40 {
+		r.pass(time.Minute)
 		r.converse([]leg{k.inbound("in use at lb2 alone", 1, "A", "seq 1001 ack 5001")})
 	}
 	r.expectRoles("after 40 minutes", client+" established home lb1", client+" established adopted lb1", client+" established replica lb1")
@@ -226,6 +226,11 @@ func TestSucceeds(t *testing.T) {
 			again.local = "10.9.2.1:5235" // lb2's own
 			r.converse([]leg{
 				again.inbound("SYN", 1, "S", "seq 90000"),
+			})
+			if got, want := strings.Join(r.roles(1), ", "), client+" syn_recv home lb2, "+client+" time_wait adopted lb1"; got != want {
+				t.Errorf("lb2 has %q, want %q", got, want)
+			}
+			r.converse([]leg{
 				again.outbound("SYN-ACK", 1, "SA", "seq 70000 ack 90001"),
 				again.inbound("ACK", 1, "A", "seq 90001 ack 70001"),
 				again.inbound("data, by lb3", 2, "PA", "seq 90001 ack 70001 len 99"),

@@ -188,9 +188,17 @@ func TestMarks(t *testing.T) {
 	if len(r.said) != 0 {
 		t.Errorf("said again: %v", r.said)
 	}
-	r.apply(1, 0, true, r.pick(0, "close_wait"))
-	r.publish() // a new fleet hears all marks
+	r.kill(2) // a new fleet hears all marks
 	r.pass(time.Second)
+	if got, want := strings.Join(r.said, ", "), "lb2: slot 115 of lb1"; got != want {
+		t.Errorf("to a new fleet: %q, want %q", got, want)
+	}
+	r.forget()
+	r.apply(1, 0, true, r.pick(0, "close_wait"))
+	r.dead[2] = false
+	r.publish()
+	r.pass(time.Second)
+	r.said = slices.DeleteFunc(r.said, func(s string) bool { return strings.HasPrefix(s, "lb3") })
 	if len(r.said) != 0 {
 		t.Errorf("repaired, yet %v", r.said)
 	}
@@ -295,6 +303,9 @@ func TestLeaving(t *testing.T) {
 	r := newRig(t, 3, talkServices...)
 	r.converse([]leg{talks[0].inbound("SYN", 0, "S", "seq 1000")})
 	r.expectRoles("not shared", "198.51.100.7:4711 syn_recv home lb1", "", "")
+	if got := r.export(r.all[0]); len(got) != 0 {
+		t.Errorf("exported %v", got)
+	}
 	leave := func() {
 		f := r.fleet(0)
 		f.Leaving = true

@@ -293,3 +293,34 @@ func (r *rig) export(b *bench) (all [][]session.Record) {
 	}
 	return all
 }
+
+// Frames for the other directors' addresses come to us, yet nobody on a link is
+// told that they are here. Of an address that two claim we believe ourselves.
+func TestBlocks(t *testing.T) {
+	r := newRig(t, 2, talkServices...)
+	var want []netip.Prefix
+	for i := range 2 {
+		want = append(want, blocksOf(i)...)
+	}
+	if got := r.all[0].steered.Locals; !slices.Equal(got, want) {
+		t.Errorf("steered %v, want %v", got, want)
+	}
+	f := r.fleet(0)
+	f.Members[0].Blocks = []netip.Prefix{netip.MustParsePrefix("192.0.2.64/29"), netip.MustParsePrefix("192.0.2.76/30"), netip.MustParsePrefix("2001:db8:2::/120")}
+	b := r.all[0]
+	b.snapshot.Fleet = f
+	b.snapshot.Locals = append(blocksOf(0), netip.MustParsePrefix("192.0.2.78/32"))
+	b.publish()
+	r.settle()
+	if got := b.sent(); !strings.HasPrefix(got, "arp announce 192.0.2.78") && strings.Contains(got, "192.0.2.65") {
+		t.Errorf("announced %s", got)
+	}
+	b.verdictsSince()
+	r.converse([]leg{
+		{"another's", 0, "arp who-has 192.0.2.65 tell 192.0.2.7", "", "not_ours"},
+		{"another's, IPv6", 0, "nd who-has 2001:db8:2::65 tell 2001:db8:2::7", "", "not_ours"},
+		{"in between", 0, "icmp 198.51.100.7 > 192.0.2.70 echo ttl 64", "", "protocol"},
+		{"claimed by both", 0, "arp who-has 192.0.2.78 tell 192.0.2.7", "arp 192.0.2.78 is-at 02:00:00:00:00:01 tell 192.0.2.7", "answered"},
+		{"beyond", 0, "icmp 198.51.100.7 > 192.0.2.80 echo ttl 64", "", "not_ours"},
+	})
+}

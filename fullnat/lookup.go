@@ -53,8 +53,7 @@ func (l *lookup) expect() {
 	l.mu.Unlock()
 }
 
-// look answers one lookup as far as this worker can. A session that others know
-// of only by asking is shared from then on.
+// look answers one lookup as far as this worker can.
 func (w *Worker) look(now session.Tick) {
 	if len(w.lookups) == 0 {
 		return
@@ -68,10 +67,6 @@ func (w *Worker) look(now session.Tick) {
 		s, _ := w.sessions.Find(&l.tuples[i])
 		if s == nil {
 			continue
-		}
-		if !s.Shared() {
-			w.sessions.Share(s, now)
-			w.tell(s, now)
 		}
 		found = append(found, session.Record{})
 		w.sessions.Record(s, now, &found[len(found)-1])
