@@ -28,9 +28,10 @@
 //
 // A pull names slots and homes and says the digests of what is there already.
 // The other side sends the sessions of those that differ, over a stream of the
-// wire's, as fast as they are taken. A home is the authority on its own sessions:
-// what it does not send is gone. For the sessions of a home that is gone, and for
-// a director's own after it was born again, all copies are merged.
+// wire's, as fast as they are taken. A home that has all sessions of its own, as
+// it has from its Sync on, is the authority on them: what it does not send is
+// gone. For the sessions of a home that is gone, and for a director's own after it
+// was born again, all copies are merged.
 //
 // # Questions
 //
@@ -52,7 +53,7 @@
 // are skipped.
 //
 // A record's way, in the order of the files: stage.go, outgoing.go, datagram.go,
-// incoming.go, admit.go. The rest: roster.go says who keeps what, ask.go and
-// answer.go are questions, pull.go and serve.go the two ends of a pull, repair.go
-// decides what to pull.
+// incoming.go, admit.go. The rest: roster.go says who keeps what and peer.go who
+// comes and goes; ask.go and answer.go are questions; pull.go and serve.go are the
+// two ends of a pull, repair.go decides what to pull and sync.go pulls all.
 package replica

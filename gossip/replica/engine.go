@@ -175,6 +175,7 @@ func (e *Engine) step(ctx context.Context, now time.Time) (until time.Time) {
 	}
 
 	e.mu.Lock()
+	r = e.last // there may be another by now
 	for i := range e.stages {
 		e.distribute(r, &e.stages[i])
 	}
