@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -466,7 +465,7 @@ func fleetGrows(t *testing.T, f *fleet) {
 	if adopted == 0 {
 		t.Error("nobody has adopted a session: the router has moved none")
 	}
-	t.Log(fmt.Sprintf("%d sessions adopted", adopted))
+	t.Logf("%d sessions adopted", adopted)
 	restartGently(t, f, f.Directors[3])
 	f.Directors[3].Process.Stop()
 	f.whole(t)

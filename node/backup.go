@@ -44,10 +44,10 @@ func (in *inputs) rank(owner session.NodeID, block netip.Prefix) int {
 
 // localsOf names whose local addresses a block is: "local addresses", or those
 // of another director.
-func (in *inputs) localsOf(block netip.Prefix) string {
-	for i := range in.others {
-		if slices.Contains(in.others[i].Blocks, block) {
-			return "local addresses of " + in.others[i].Name
+func (p *plan) localsOf(block netip.Prefix) string {
+	for i := range p.others {
+		if slices.Contains(p.others[i].Blocks, block) {
+			return "local addresses of " + p.others[i].Name
 		}
 	}
 	return "local addresses"

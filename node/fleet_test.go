@@ -268,6 +268,9 @@ func TestSync(t *testing.T) {
 				go d.sync(t.Context())
 				f.syncs <- tt.outcome
 				synctest.Wait()
+				if got, want := d.plan.serves(d.plan.routes[1]), "local addresses of lb2"; got != want {
+					t.Errorf("a backup is for %q, want %q", got, want)
+				}
 				if got, want := routesNow(w), "10.2.1.0/28 10.2.2.0/28 203.0.113.10/32"; got != want {
 					t.Errorf("in sync it announces %q, want %q", got, want)
 				}

@@ -63,13 +63,14 @@ type plan struct {
 	specs    []service.Spec
 	services []planned // one for each spec
 	routes   []bgp.Route
+	others   []gossip.Member     // whose blocks are among the routes
 	held     map[netip.Addr]bool // VIPs that could be served here: whether this director answers for them on a LAN
 	lan      *fullnat.LAN
 }
 
 // newPlan is a pure function: no clock, no I/O.
 func newPlan(in *inputs) *plan {
-	p := &plan{}
+	p := &plan{others: in.others}
 	vips := map[netip.Addr]bool{}
 	for i := range in.services {
 		s := &in.services[i]
@@ -293,7 +294,7 @@ func (p *plan) serves(r bgp.Route) string {
 		}
 	}
 	if names == nil {
-		return "local addresses"
+		return p.localsOf(r.Prefix)
 	}
 	return strings.Join(names, ", ")
 }
