@@ -312,3 +312,42 @@ func removed(t *testing.T, s *site) {
 		t.Errorf("%d sessions of the removed server are left", n)
 	}
 }
+
+// TestOnePacket: the datagrams of one socket go to one server after the other,
+// and are answered from the VIP, though nobody keeps a session.
+func TestOnePacket(t *testing.T) {
+	s := prepare(t, lab.Options{})
+	s.pin(t)
+	for _, server := range s.Servers {
+		if err := server.Gateway([]string{"10.3.0.1", "2001:db8:3::1"}, []string{"10.3.0.201", "2001:db8:3::201"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const more = "mode = \"nat\"\none_packet = true"
+	s.start(t, service{name: "once4", vip: s.VIP4, port: lab.EchoPort, protocol: "udp", scheduler: "rr", more: more},
+		service{name: "once6", vip: s.VIP6, port: lab.EchoPort, protocol: "udp", scheduler: "rr", more: more})
+	for name, vip := range map[string]string{"once4": s.VIP4, "once6": s.VIP6} {
+		c, err := s.client.Dial(t.Context(), "udp", at(vip, lab.EchoPort))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 9 {
+			if err := greets(c); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		for i := range s.Servers {
+			server := lab.ServerAddress(i+1, lab.EchoPort, vip == s.VIP6)
+			for _, direction := range []string{"inbound", "outbound"} {
+				series := fmt.Sprintf("fleetlb_server_packets_total{direction=%q,server=%q,service=%q}", direction, server, name)
+				if n := s.metric(t, series); n != 3 {
+					t.Errorf("%s: %v of nine datagrams, want three", series, n)
+				}
+			}
+		}
+	}
+	if sessions, err := s.lb.Sessions("--limit", "9"); err != nil || len(sessions) > 0 {
+		t.Errorf("sessions %+v: %v", sessions, err)
+	}
+}

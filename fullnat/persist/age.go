@@ -95,7 +95,7 @@ func (h *shard) page(into []Template, from uint32, now Tick) (page []Template, m
 	end := min(from+chunk, h.fresh)
 	for n := from; n < end; n++ {
 		if e := &h.entries[n]; e.flags&taken != 0 && e.live(now) {
-			into = append(into, Template{e.Key, e.server, e.left(now), e.uses, e.flags&assured != 0})
+			into = append(into, Template{e.Key, e.server, e.left(now), e.uses})
 		}
 	}
 	return into, end < h.fresh

@@ -17,8 +17,8 @@ type Record struct {
 	Left    Tick   // of it, when the record was made
 }
 
-// Tag is the first byte of a record. It changes with the form of what follows.
-const Tag = 0x10
+// tag is the first byte of a record. It changes with the form of what follows.
+const tag = 0x10
 
 // Bits of the first byte.
 const (
@@ -26,15 +26,12 @@ const (
 	server6
 )
 
-// MaxRecord is how many bytes AppendTo may add.
-const MaxRecord = 1 + 8 + 1 + 16 + 16 + 2 + 3*binary.MaxVarintLen32
-
 // AppendTo appends the record: a byte that says what follows, service, bits and
 // network, server and its port, and as variable integers (those of package
 // encoding/binary) version, timeout and what is left of it. One over IPv4 takes
 // 26 bytes with the timeouts people use.
 func (r *Record) AppendTo(b []byte) []byte {
-	what := byte(Tag)
+	what := byte(tag)
 	if !r.Network.Is4() {
 		what |= network6
 	}
@@ -63,8 +60,8 @@ func appendAddr(b []byte, a *packet.Addr) []byte {
 func Parse(b []byte) (r Record, rest []byte, err error) {
 	p := parser{b: b}
 	what := p.byte()
-	if what&^(network6|server6) != Tag && !p.short {
-		return Record{}, nil, fmt.Errorf("template: form 0x%02x: this build understands 0x%02x", what, Tag)
+	if what&^(network6|server6) != tag && !p.short {
+		return Record{}, nil, fmt.Errorf("template: form 0x%02x: this build understands 0x%02x", what, tag)
 	}
 	r.Service = p.uint64()
 	r.Bits = p.byte()

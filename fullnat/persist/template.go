@@ -60,7 +60,6 @@ type Template struct {
 	Server   Server
 	Left     Tick   // until it is forgotten, if nothing uses it
 	Sessions uint32 // that hold it here
-	Assured  bool   // a client of the network is known to be there
 }
 
 // A Ref is a template in a store that somebody holds; 0 is none.
