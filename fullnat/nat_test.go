@@ -1,8 +1,10 @@
 package fullnat
 
 import (
+	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,4 +174,28 @@ func TestGates(t *testing.T) {
 	w.pass(16 * time.Minute)
 	w.services(other)
 	gated("10.0.0.12:8443")
+}
+
+// TestExplainModes says what becomes of a packet in each.
+func TestExplainModes(t *testing.T) {
+	w := newTestWorker(t, "vip 203.0.113.80:443 → nat 10.0.0.11:8443", "vip 203.0.113.81:443 → dr 10.0.0.12:443",
+		"vip 203.0.113.82:443 → gue0 10.0.0.13:443", "vip 203.0.113.83:443 → dr 198.18.0.1:443")
+	for _, tt := range []struct{ name, tuple, says string }{
+		{"nat", "198.51.100.7:4711 203.0.113.80:443", "sent on as 198.51.100.7:4711 → 10.0.0.11:8443"},
+		{"and back", "10.0.0.11:8443 198.51.100.7:4711", "sent on as 203.0.113.80:443 → 198.51.100.7:4711"},
+		{"a gated server's own", "10.0.0.11:8443 198.51.100.8:4711", "left to the kernel"},
+		{"dr", "198.51.100.7:4711 203.0.113.81:443", "as it is, to the station of 10.0.0.12"},
+		{"tun", "198.51.100.7:4711 203.0.113.82:443", "as it is inside 10.0.0.1 → 10.0.0.13, gue variant 0 at port 6080"},
+	} {
+		ends := strings.Fields(tt.tuple)
+		src, dst := netip.MustParseAddrPort(ends[0]), netip.MustParseAddrPort(ends[1])
+		if strings.HasPrefix(ends[1], "203") {
+			w.inject("tcp " + ends[0] + " > " + ends[1] + " S ttl 64 seq 1")
+			w.settle()
+		}
+		e, err := w.Explain(t.Context(), packet.Tuple{Src: packet.AddrFrom(src.Addr()), SrcPort: src.Port(), Dst: packet.AddrFrom(dst.Addr()), DstPort: dst.Port(), Protocol: packet.TCP})
+		if err != nil || !strings.Contains(strings.Join(e.Why, "\n"), tt.says) {
+			t.Errorf("%s: %v: %q says nothing of %q", tt.name, err, e.Why, tt.says)
+		}
+	}
 }

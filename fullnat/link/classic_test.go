@@ -65,6 +65,26 @@ func TestClassicFilter(t *testing.T) {
 	}
 }
 
+// TestClassicFilterPlain lets no other ICMP in where no server makes it ours.
+func TestClassicFilterPlain(t *testing.T) {
+	raw, err := classicFilter(Ours{VIPs: testVIPs, Locals: testLocals})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, _ := bpf.Disassemble(raw)
+	vm, err := bpf.NewVM(prog[6:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[byte]int{134: 0, 135: 1 << 30, 136: 1 << 30, 137: 0} {
+		b := sketch{src: "fe80::1", dst: "ff02::1:ff00:80", protocol: 58}.frame()
+		b[54] = kind
+		if n, err := vm.Run(b); err != nil || n != want {
+			t.Errorf("ICMPv6 of type %d: %d bytes let in, want %d: %v", kind, n, want, err)
+		}
+	}
+}
+
 // TestClassicFilterSize steers more addresses than classic BPF can compare.
 func TestClassicFilterSize(t *testing.T) {
 	for _, n := range []int{0, maxClassic, maxClassic + 1, 5000} {
