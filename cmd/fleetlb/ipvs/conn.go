@@ -3,14 +3,17 @@ package ipvs
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"fleetlb/node/admin"
 )
 
-// connections prints sessions as they come, as the kernel does. Where a service
-// is FULLNAT there is a fourth end, the local one, where DPVS has it.
+// connections prints sessions as they come, as the kernel does, and then what
+// persistence remembers, which IPVS calls templates and lists as connections of no
+// state. Where a service is FULLNAT there is a fourth end, the local one, where
+// DPVS has it.
 func (r *Runner) connections(ctx context.Context, q *request) error {
 	t, err := r.known(ctx)
 	if err != nil {
@@ -61,12 +64,31 @@ func (r *Runner) connections(ctx context.Context, q *request) error {
 				ends = append(ends, "-")
 			}
 		}
-		expire := fmt.Sprintf("%02d:%02d", s.ExpiresS/60, s.ExpiresS%60)
-		row(append([]string{strings.ToUpper(s.Protocol), expire, strings.ToUpper(s.State)}, ends...)...)
+		row(append([]string{strings.ToUpper(s.Protocol), expires(s.ExpiresS), strings.ToUpper(s.State)}, ends...)...)
 	}
 	if !begun {
 		fmt.Fprintln(r.out, "IPVS connection entries")
 		row(header...)
 	}
+	templates, err := r.Director.Persistence(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, p := range templates {
+		i := slices.IndexFunc(t.services, func(v *virtual) bool { return v.name == p.Service })
+		if i < 0 {
+			continue // it went a moment ago
+		}
+		v := t.services[i]
+		protocol, at := strings.ToUpper(v.protocol()), v.at()
+		if v.mark() != 0 { // where IPVS has the mark for an address
+			protocol = "IP"
+		}
+		client := netip.AddrPortFrom(p.Client.Addr(), 0)
+		row(protocol, expires(p.ExpiresS), "NONE", r.called(ctx, client, v.protocol(), numeric),
+			r.called(ctx, at, v.protocol(), numeric), "-", r.called(ctx, p.Server, v.protocol(), numeric))
+	}
 	return nil
 }
+
+func expires(seconds int64) string { return fmt.Sprintf("%02d:%02d", seconds/60, seconds%60) }

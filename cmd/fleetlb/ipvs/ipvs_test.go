@@ -29,6 +29,8 @@ func (d *told) Sessions(context.Context, admin.SessionFilter) iter.Seq2[admin.Se
 	return func(func(admin.Session, error) bool) {}
 }
 
+func (d *told) Persistence(context.Context, string) ([]admin.Persistence, error) { return nil, nil }
+
 func (d *told) Edit(_ context.Context, edits []admin.Edit) error {
 	for _, e := range edits {
 		if d.refuse != nil && d.refuse(e) != nil {

@@ -16,6 +16,7 @@ type Director interface {
 	Settings(ctx context.Context, service string) ([]admin.Setting, error)
 	Traffic(ctx context.Context, service string) ([]admin.Traffic, error)
 	Sessions(context.Context, admin.SessionFilter) iter.Seq2[admin.Session, error]
+	Persistence(ctx context.Context, service string) ([]admin.Persistence, error)
 	Edit(context.Context, []admin.Edit) error
 	Zero(ctx context.Context, service string) error
 }
