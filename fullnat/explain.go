@@ -69,6 +69,9 @@ func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 		return &e
 	}
 	e.say("no session has these ends")
+	if w.snap.asks {
+		e.say("unless it opens one, the packet is held for a moment and the other directors are asked whose it is")
+	}
 	svc := w.snap.Services.Find(t.Protocol, t.Dst, t.DstPort)
 	switch {
 	case svc == nil && w.snap.side(t) == server:
@@ -87,6 +90,10 @@ func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 		e.drop(DropSpoofed)
 		return &e
 	}
+	if w.fence.up {
+		e.drop(DropFenced)
+		return &e
+	}
 	e.Scheduler = true
 	e.say("service %q listens there; a packet that opens a connection is given to a server, any other is dropped (%s)", svc.Name, DropNoSession.Name())
 	if !w.explainTemplate(&e, svc, t) {
@@ -103,6 +110,12 @@ func (w *Worker) explainSession(e *Explanation, s *session.Session, dir session.
 		e.Direction = "outbound"
 	}
 	e.say("it belongs to a session in state %s, which expires in %v unless it is used", info.State, info.Expires)
+	switch s.Role() {
+	case session.Adopted:
+		e.say("another director opened it; its packets come here")
+	case session.Replica:
+		e.say("another director opened it; it is kept here, and served from its first packet on")
+	}
 	path := w.sessions.Path(s.Path)
 	switch {
 	case path.Flags&pathDead != 0 && dir == session.Inbound:

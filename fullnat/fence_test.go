@@ -56,7 +56,10 @@ func TestFrozen(t *testing.T) {
 	r.expectRoles("nothing expires", "198.51.100.7:4711 established home lb1", "")
 	r.converse([]leg{{"nobody is answered", 1, k.inbound("", 1, "A", "seq 1001 ack 5001").in, "", "parked no_session"}})
 
-	r.publish()
+	same := r.fleet(0)
+	same.Members[0].Alive = false
+	sleeper.snapshot.Fleet = same
+	sleeper.publish()
 	r.converse([]leg{{"the same life goes on", 0, syn, "", "fenced"}})
 	f := r.fleet(0)
 	f.Fenced, f.Self.Epoch = true, f.Self.Epoch+1

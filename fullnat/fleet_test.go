@@ -324,3 +324,31 @@ func TestBlocks(t *testing.T) {
 		{"beyond", 0, "icmp 198.51.100.7 > 192.0.2.80 echo ttl 64", "", "not_ours"},
 	})
 }
+
+// What would become of a packet is told with the fleet in mind.
+func TestExplainFleet(t *testing.T) {
+	r := newRig(t, 2, talkServices...)
+	r.begin(&talks[0])
+	explain := func(name, src, dst, want string) {
+		t.Helper()
+		e, err := r.all[1].Explain(t.Context(), tupleOf(src, dst))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(e.Why, "\n"); !strings.Contains(got, want) {
+			t.Errorf("%s:\n%s\nwant %s", name, got, want)
+		}
+	}
+	k := &talks[0]
+	explain("a replica", k.client, k.vip, "it is kept here")
+	explain("a server's packet for it", k.server, k.local, "it is kept here")
+	explain("unknown", "198.51.100.9:99", k.vip, "the other directors are asked")
+	r.converse([]leg{k.inbound("adopted", 1, "A", "seq 1001 ack 5001")})
+	explain("adopted", k.client, k.vip, "its packets come here")
+	f := r.fleet(1)
+	f.Fenced = true
+	r.all[1].snapshot.Fleet = f
+	r.all[1].publish()
+	r.settle()
+	explain("fenced", "198.51.100.9:99", k.vip, "fenced: ")
+}
