@@ -24,6 +24,14 @@
 // (question.go), and we answer what they ask (lookup.go, export.go). Who has slept
 // acts on nothing until it has caught up (fence.go).
 //
+// # Lifted
+//
+// Established sessions are carried by the network drivers (package offload), so
+// that their packets need not come here at all. lift.go takes sessions up and
+// down and believes what was counted meanwhile, hoist.go keeps next hops true and
+// gives the sign of life, outer.go writes what tunnels put in front, restore.go
+// takes over from a former director.
+//
 // # Share nothing
 //
 // A [Plane] runs several workers. Each owns the slots (see package session) of

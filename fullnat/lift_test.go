@@ -525,3 +525,43 @@ func FuzzLifted(f *testing.F) {
 		}
 	})
 }
+
+// Neither lifting nor carrying what comes of lifted sessions allocates, nor does
+// taking them down.
+func TestLiftedAllocations(t *testing.T) {
+	const n = 2000
+	d := newDriver(t, offload.Never, 1+n/pairFlows)
+	w, q, in, out := crowd(t, n, 0)
+	w.Lift(d.table)
+	worker := w.workers[0]
+	worker.lift.known = make([]way, 256) // made once
+	q.load(in)
+	for range 4 {
+		w.round(q)
+	}
+	q.load(out)
+	turn := func() { worker.turn(w.now) }
+	if allocations := testing.AllocsPerRun(4*n/batchSize, turn); allocations != 0 {
+		t.Errorf("lifting allocates %v times a turn, want 0", allocations)
+	}
+	if lifted := d.table.Lifted(); lifted < n-n/100 {
+		t.Fatalf("%d of %d sessions are lifted", lifted, n)
+	}
+	for name, do := range map[string]func(){
+		"packets of lifted sessions": turn,
+		"a round over all":           func() { worker.lift.round.start(); turn() },
+	} {
+		if allocations := testing.AllocsPerRun(100, do); allocations != 0 {
+			t.Errorf("%s: allocates %v times a turn, want 0", name, allocations)
+		}
+	}
+	var all []*session.Session
+	worker.sessions.Each(0, 1<<30, func(s *session.Session) {
+		if s.Offload != 0 {
+			all = append(all, s)
+		}
+	})
+	if allocations := testing.AllocsPerRun(len(all)/2, func() { worker.land(all[0]); all = all[1:] }); allocations != 0 {
+		t.Errorf("taking a session down allocates %v times, want 0", allocations)
+	}
+}

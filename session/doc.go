@@ -66,6 +66,12 @@
 // found by it follows from the two alone, so all directors agree (see wear.go).
 // Whether they know the same they see by comparing a [Digest] for each slot.
 //
+// # Lifted
+//
+// The packets of an established session may be carried without the worker, by a
+// [Carrier]. The table has a session landed before it changes its state, its role
+// or its place, and hears what was carried before it judges whether it is idle.
+//
 // # Words
 //
 // client, vip, local, server: the four endpoints. inbound: from client to

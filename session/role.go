@@ -46,6 +46,9 @@ func (s *Session) Shadowed(d Direction) bool { return s.marks&(shadow<<d) != 0 }
 
 // setRole changes what s is, and with it where it counts.
 func (t *Table) setRole(s *Session, role Role) {
+	if role == Replica {
+		t.land(s) // the worker is to see when its packets come again
+	}
 	p := t.paths[s.Path]
 	p.uncount(s)
 	t.roles[s.Role()]--
