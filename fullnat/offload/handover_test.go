@@ -134,6 +134,9 @@ func TestHandOverRefused(t *testing.T) {
 			t.Error("nothing was handed over")
 		}
 		legacy, err := Inherit("lb1")
+		if err != nil {
+			t.Fatal(err)
+		}
 		if late {
 			legacy.table.Renew(0, 0)
 			time.Sleep(20 * time.Millisecond) // the coarse clock's step
