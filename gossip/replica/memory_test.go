@@ -137,9 +137,9 @@ func fingerprint(r *session.Record) uint64 {
 func (m *memory) Digests(context.Context) (map[session.NodeID]*[session.Slots]session.Digest, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.slow > 0 {
+	if slow := m.slow; slow > 0 {
 		m.mu.Unlock()
-		time.Sleep(m.slow)
+		time.Sleep(slow)
 		m.mu.Lock()
 	}
 	all := digests{}
