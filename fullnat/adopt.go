@@ -35,10 +35,7 @@ func (w *Worker) install(r *session.Record, now session.Tick) bool {
 	case session.Merged:
 		w.publishLoad(s.Path)
 	}
-	if s != nil && s.News() { // others carry what we had told nobody of
-		w.tell(s, now)
-	}
-	if s != nil && s.News() { // we know more of it than we were told
+	if s != nil && s.News() { // we know more of it than we were told, or had told nobody of it
 		w.tell(s, now)
 	}
 	return s != nil
