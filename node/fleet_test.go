@@ -469,8 +469,8 @@ func TestNodes(t *testing.T) {
 	if _, err := b.AddKey(t.Context(), "c2hvcnQ="); err == nil || err.Error() != "a key has 32 bytes" {
 		t.Errorf("a short key: %v", err)
 	}
-	d.company = nil
-	if _, err := b.Keyring(t.Context()); err != errAlone {
+	_, alone := newWorld(t, write(t, t.TempDir(), carrier))
+	if _, err := (backend{alone}).Keyring(t.Context()); err != errAlone {
 		t.Errorf("alone: %v", err)
 	}
 }
