@@ -88,6 +88,20 @@ func TestShareEarly(t *testing.T) {
 	}
 }
 
+// Whoever adopts a session of UDP may not have been told which end was heard.
+func TestTwoWayStays(t *testing.T) {
+	r := webRecord(false)
+	r.Protocol, r.State, r.Ends = packet.UDP, TwoWay, [2]End{}
+	r.LocalPort = 5<<8 | uint16(r.ClientSlot())
+	table := fleetTable(10, "lb2")
+	s, _ := table.Install(&r, 1)
+	table.Adopt(s, 1)
+	table.Track(s, Inbound, tcpPacket(0, 0, 0, 0), 1)
+	if s.State != TwoWay || table.bornOf(s) != r.Born {
+		t.Errorf("%v, born %x", s.State, table.bornOf(s))
+	}
+}
+
 // touches turns a table's wheel tick by tick and returns the client ports of what
 // it finds: expired, and touched or no longer adopted.
 func touches(table *Table, until Tick) (expired, told, back []uint16) {

@@ -140,9 +140,12 @@ func (s *Session) next(d Direction, v view, g segment) State {
 	if to != s.State && (to == SynRecv || to == SynSent) {
 		s.flags = 0 // a new connection
 	}
-	if e == onReset {
+	switch {
+	case e == onReset:
 		s.flags |= reset << d
-	} else {
+	case s.marks&elsewhere != 0:
+		s.learnHalf(d, g)
+	default:
 		s.learn(d, g)
 	}
 	return to
@@ -156,16 +159,25 @@ func (s *Session) learn(d Direction, g segment) {
 		s.expects[1-d] = g.ack
 		s.flags |= acked << (1 - d)
 	}
-	if !s.flags.has(acked, d) && (!s.half(d) || g.seq-s.expects[d] < window) {
+	if !s.flags.has(acked, d) {
 		s.expects[d] = g.seq + g.length
 	}
 	s.flags |= spoke << d
 }
 
-// half says whether others see the ACKs of what goes d, while a number is known
-// from when somebody saw them here. Then the sender's own count leads on from it,
-// step by step: whoever can forge one segment could set any number otherwise, and
-// then reset by it.
+// learnHalf does so where others carry packets of s as well. Where a number is
+// known from when somebody saw what is acknowledged, the sender's own count leads
+// on from there step by step: whoever can forge one segment could set any number
+// otherwise, and then reset by it.
+func (s *Session) learnHalf(d Direction, g segment) {
+	known, leap := s.expects[d], s.half(d) && g.seq-s.expects[d] >= window
+	s.learn(d, g)
+	if leap {
+		s.expects[d] = known
+	}
+}
+
+// half says whether others see the ACKs of what goes d.
 func (s *Session) half(d Direction) bool {
 	return s.marks&elsewhere != 0 && s.flags.has(spoke, d) && !s.flags.has(acked, d)
 }

@@ -14,7 +14,10 @@ func (t *Table) Track(s *Session, d Direction, p *packet.Packet, now Tick) {
 	switch {
 	case path.Protocol == packet.UDP:
 		s.flags |= spoke << d
-		if to = OneWay; s.flags.has(spoke, Inbound) && s.flags.has(spoke, Outbound) {
+		if to == None {
+			to = OneWay
+		}
+		if s.flags.has(spoke, Inbound) && s.flags.has(spoke, Outbound) {
 			to = TwoWay
 		}
 		if t.self.ID != 0 && s.marks&shared == 0 && s.packets[Inbound] >= shareAfter {
