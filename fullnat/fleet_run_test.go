@@ -114,11 +114,16 @@ func TestRunFleet(t *testing.T) {
 		})
 	}
 
-	until := time.Now().Add(500 * time.Millisecond)
+	enough := make(chan struct{})
 	busily := func(do func(i int)) {
 		busy.Go(func() {
-			for i := 0; time.Now().Before(until); i++ {
-				do(i)
+			for i := 0; ; i++ {
+				select {
+				case <-enough:
+					return
+				default:
+					do(i)
+				}
 			}
 		})
 	}
@@ -154,13 +159,20 @@ func TestRunFleet(t *testing.T) {
 			}
 		})
 	}
-	busy.Wait()
-	for i, b := range benches {
-		c, err := b.Counters(ctx)
-		if err != nil || c.Verdicts[DropDefect] != 0 || c.Fleet.Told == 0 || c.Fleet.Applied == 0 || c.Fleet.Asked == 0 {
-			t.Errorf("lb%d: %+v, %v", i+1, c, err)
+	// Until every director has told, believed and asked something.
+	least, most := time.Now().Add(300*time.Millisecond), time.Now().Add(time.Minute)
+	for i := 0; i < n || time.Now().Before(least); time.Sleep(10 * time.Millisecond) {
+		c, err := benches[i%n].Counters(ctx)
+		if err != nil || c.Verdicts[DropDefect] != 0 || time.Now().After(most) {
+			t.Errorf("lb%d: %+v, %v", i%n+1, c, err)
+			break
+		}
+		if c.Fleet.Told > 0 && c.Fleet.Applied > 0 && c.Fleet.Asked > 0 {
+			i++
 		}
 	}
+	close(enough)
+	busy.Wait()
 	end()
 	running.Wait()
 }
