@@ -71,7 +71,13 @@ func destination(s *session.Session, path *session.Path, dir session.Direction) 
 func room(path *session.Path, p *packet.Packet, hop *nexthop.Hop) int {
 	mtu := max(int(hop.MTU), minMTU)
 	if path.Tunnel != nil {
-		return path.Tunnel.Room(mtu, p.V6)
+		return roomInside(path.Tunnel, p, mtu)
 	}
 	return mtu
 }
+
+// roomInside is apart so that room, which is asked for every packet, is compiled
+// into its callers.
+//
+//go:noinline
+func roomInside(t *packet.Tunnel, p *packet.Packet, mtu int) int { return t.Room(mtu, p.V6) }
