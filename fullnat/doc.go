@@ -6,13 +6,15 @@
 //
 // Read the files in the order a packet meets them: worker.go goes round,
 // batch.go receives and parses, flow.go finds the session and carries the packet
-// on, mode.go has it rewritten as the session's mode wants (fullnat.go), open.go
-// decides for the first packet of a connection, send.go lets go of the frames.
+// on, mode.go does what the session's mode wants (fullnat.go, nat.go, dr.go,
+// tun.go), open.go decides for the first packet of a connection, send.go lets go
+// of the frames.
 // Everything else is rare and one call away: mtu.go, pending.go (the next hop is
-// being resolved), handoff.go (the packet belongs to another worker), fragment.go,
-// icmp.go, answer.go (ARP, NDP, ping, refusals), expire.go (what ends, and who is
-// told), walk.go (what concerns many sessions at once), announce.go, persistence.go
-// (clients that keep their server), single.go (datagrams without a session).
+// being resolved), handoff.go (the packet belongs to another worker),
+// fragment.go, icmp.go, gateway.go (packets to no address of ours), answer.go
+// (ARP, NDP, ping, refusals), expire.go (what ends, and who is told), walk.go
+// (what concerns many sessions at once), announce.go, persistence.go (clients
+// that keep their server), single.go (datagrams without a session).
 //
 // # The fleet
 //
