@@ -30,8 +30,13 @@ func (w *Worker) install(r *session.Record, now session.Tick) bool {
 	case session.NoRoom:
 		w.fleet.NoRoom++
 		w.crowded = now
-	case session.Created, session.Replaced:
+	case session.Created:
 		w.settleIn(s, now)
+	case session.Replaced:
+		w.settleIn(s, now)
+		for id := range w.sessions.Paths() { // one of them has lost a session
+			w.publishLoad(id)
+		}
 	case session.Merged:
 		w.publishLoad(s.Path)
 	}

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -342,7 +342,10 @@ func (d *director) sync(ctx context.Context) {
 		c := d.company
 		c.syncing, c.behind = false, ""
 		if err != nil {
-			c.behind = cmp.Or(context.Cause(bounded), err).Error()
+			c.behind = strings.ReplaceAll(err.Error(), "\n", "; ")
+			if cause := context.Cause(bounded); cause != nil && !strings.HasPrefix(c.behind, cause.Error()) {
+				c.behind = cause.Error()
+			}
 			d.log.Error("fleet: announcing without all sessions: "+c.behind, "slots", last.Slots, "of", last.SlotsOf)
 		} else {
 			d.log.Info("fleet: in sync", "slots", last.Slots, "sessions", last.Records, "after", time.Since(started).Round(time.Millisecond))
