@@ -1,6 +1,6 @@
 // Package node is a director's life: the control plane's straight line.
 //
-//	plan(configuration, health, next hops, heartbeat) → (services, routes)
+//	plan(configuration, health, membership, next hops, heartbeat) → (services, routes)
 //
 // One goroutine owns all of it (control.go). Whatever happens (a verdict, a
 // route, a command, a worker that stops) ends in the same step: apply plans
@@ -10,7 +10,10 @@
 //
 // Read node.go for how a director starts and ends, control.go for what it does
 // in between, plan.go for what it decides, reload.go for how it changes its
-// mind, leave.go for how it goes. The rest is what the operator sees and does.
+// mind, leave.go for how it goes. fleet.go joins it to the other directors: sync.go
+// is what it must learn of them before it serves, backup.go and lan.go what of
+// theirs it stands in for, dead.go, loads.go, templates.go and spread.go what they
+// tell each other. The rest is what the operator sees and does.
 //
 // # What is changed by command
 //

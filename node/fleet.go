@@ -5,16 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"fleetlb/fullnat"
-	"fleetlb/fullnat/packet"
 	"fleetlb/gossip"
 	"fleetlb/gossip/replica"
 	"fleetlb/node/config"
@@ -47,50 +42,6 @@ type company struct {
 	holding     map[netip.Addr]bool                    // VIPs that could be served here: whether they are held
 	heardOffers map[session.NodeID]string              // offers, as they were told
 	saidOffers  string
-}
-
-// A relay stands in for the engine while the plane is made, which the engine
-// needs and which needs the engine. Nobody speaks before both are there.
-type relay struct {
-	to atomic.Pointer[replica.Engine]
-}
-
-func (r *relay) Tell(worker int, records []session.Record) {
-	if e := r.to.Load(); e != nil {
-		e.Tell(worker, records)
-	}
-}
-
-func (r *relay) Ask(worker int, tuples []packet.Tuple) {
-	if e := r.to.Load(); e != nil {
-		e.Ask(worker, tuples)
-	}
-}
-
-func (r *relay) Differs(home session.NodeID, slot uint8) {
-	if e := r.to.Load(); e != nil {
-		e.Differs(home, slot)
-	}
-}
-
-// A wire is the fleet's datagrams and streams, as the engine wants them. The
-// fleet is known a moment later than the engine, to which it brings what comes.
-type wire struct{ fleet atomic.Pointer[gossip.Fleet] }
-
-var errJoining = errors.New("the fleet is being joined")
-
-func (w *wire) Send(to session.NodeID, payload []byte) error {
-	if f := w.fleet.Load(); f != nil {
-		return f.Send(to, payload)
-	}
-	return errJoining
-}
-
-func (w *wire) Open(ctx context.Context, to session.NodeID) (net.Conn, error) {
-	if f := w.fleet.Load(); f != nil {
-		return f.Open(ctx, to)
-	}
-	return nil, errJoining
 }
 
 // join makes this director a member of its fleet, if it has one.
@@ -319,106 +270,7 @@ func lately(now, before replica.Lag) replica.Lag {
 	return now
 }
 
-// meetWithin is how long a director that starts waits for any of its seeds to
-// answer before it takes itself for the first.
-const meetWithin = 3 * time.Second
-
-// sync learns what the fleet knows: the sessions of the slots that are ours to
-// keep, and those of our own block that outlived us. Until then nothing is
-// announced; after sync_timeout it is, for some sessions at risk are better than
-// a fleet that does not come up, and the operator is told loudly.
-func (d *director) sync(ctx context.Context) {
-	d.awaitOthers(ctx)
-	limit := d.config.Gossip.SyncTimeout
-	bounded, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after sync_timeout %v", limit))
-	defer cancel()
-	started := time.Now()
-	var last replica.Progress
-	err := d.company.engine.Sync(bounded, func(p replica.Progress) { last = p })
-	if ctx.Err() != nil {
-		return
-	}
-	d.do(ctx, func() error {
-		c := d.company
-		c.syncing, c.behind = false, ""
-		if err != nil {
-			c.behind = strings.ReplaceAll(err.Error(), "\n", "; ")
-			if cause := context.Cause(bounded); cause != nil && !strings.HasPrefix(c.behind, cause.Error()) {
-				c.behind = cause.Error()
-			}
-			d.log.Error("fleet: announcing without all sessions: "+c.behind, "slots", last.Slots, "of", last.SlotsOf)
-		} else {
-			d.log.Info("fleet: in sync", "slots", last.Slots, "sessions", last.Records, "after", time.Since(started).Round(time.Millisecond))
-		}
-		d.settle()
-		return nil
-	})
-	if err != nil {
-		go d.catchUp(ctx)
-	}
-}
-
-// catchUp goes on with a sync that ran out of time. Until it is done the others
-// do not take this director's word that a session of its own is gone.
-func (d *director) catchUp(ctx context.Context) {
-	if d.company.engine.Sync(ctx, nil) != nil {
-		return
-	}
-	d.do(ctx, func() error {
-		d.company.behind = ""
-		d.log.Info("fleet: in sync after all")
-		return nil
-	})
-}
-
-// awaitOthers returns when a seed has answered, or none will.
-func (d *director) awaitOthers(ctx context.Context) {
-	if len(d.config.Gossip.Seeds) == 0 {
-		return
-	}
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for limit := time.After(meetWithin); ; {
-		select {
-		case <-limit:
-			d.log.Warn("fleet: no other director answers: starting alone", "seeds", d.config.Gossip.Seeds)
-			return
-		case <-ctx.Done():
-			return
-		case <-look.C:
-			for _, m := range d.company.members.Members() {
-				if m.Alive {
-					return
-				}
-			}
-		}
-	}
-}
-
 var errAlone = errors.New("there is no [gossip]: this director is alone")
-
-// freeze is told by a worker that it has not come round for so long.
-func (d *director) freeze(slept time.Duration) {
-	select {
-	case d.froze <- slept:
-	default: // another was told of it
-	}
-}
-
-// woken begins a new life after the workers were frozen: the fleet has gone on
-// without this director, and all must be learned again.
-func (d *director) woken(slept time.Duration) {
-	c := d.company
-	if c == nil || c.syncing || d.ending {
-		return
-	}
-	c.syncing, c.served = true, false
-	c.epoch = uint64(time.Now().UnixNano())
-	c.engine.SetSelf(d.self())
-	d.log.Warn("fleet: this director was frozen; it learns the fleet's sessions before it serves again", "for", slept.Round(time.Millisecond))
-	d.settle()
-	go d.sync(d.life)
-}
 
 // self is this director in its present life.
 func (d *director) self() session.Owner {
