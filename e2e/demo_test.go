@@ -74,7 +74,7 @@ func nothingLeft(t *testing.T, pid int) {
 }
 
 func TestDemo(t *testing.T) {
-	for _, router := range []string{"embedded", "bird", "frr"} {
+	for _, router := range []string{"embedded", "frr"} {
 		t.Run(router, func(t *testing.T) {
 			started := time.Now()
 			cmd, out := runDemo(t, "DEMO_ROUTER="+router)

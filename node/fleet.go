@@ -69,10 +69,11 @@ func (d *director) join() (leave func(), err error) {
 	d.meet()
 
 	life, end := context.WithCancel(d.life)
+	epoch := d.company.epoch
 	var all sync.WaitGroup
 	all.Go(func() { engine.Run(life) })
 	all.Go(func() { d.report(life) })
-	all.Go(func() { d.sync(life) })
+	all.Go(func() { d.sync(life, epoch) })
 	all.Go(func() { d.listen(life) })
 	all.Go(func() { d.templates(life) })
 	return func() {

@@ -31,6 +31,7 @@ type friends struct {
 	self      session.Owner
 	atRisk    int
 	syncs     chan error // what becomes of each Sync
+	reborn    chan struct{}
 	left      bool
 	keys      [][]byte
 	shared    map[string]map[session.NodeID][]byte
@@ -96,7 +97,13 @@ func (f *friends) states() (all []string) {
 
 type engine struct{ *friends }
 
-func (e engine) SetSelf(o session.Owner)                           { e.self = o }
+func (e engine) SetSelf(o session.Owner) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.self = o
+	close(e.reborn)
+	e.reborn = make(chan struct{})
+}
 func (e engine) SetMembers(m []replica.Member)                     { e.live = m }
 func (e engine) Partly() (none [session.Slots]bool)                { return none }
 func (e engine) KeepsOf(session.NodeID) (none [session.Slots]bool) { return none }
@@ -113,9 +120,14 @@ func (e engine) Stats() replica.Stats {
 }
 func (e engine) Refusals() []replica.Refusal { return nil }
 func (e engine) Sync(ctx context.Context, _ func(replica.Progress)) error {
+	e.mu.Lock()
+	reborn := e.reborn
+	e.mu.Unlock()
 	select {
 	case err := <-e.syncs:
 		return err
+	case <-reborn:
+		return errors.New("another life has begun")
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -141,7 +153,7 @@ func newFleet(t *testing.T, members ...gossip.Member) (*world, *director, *frien
 	t.Helper()
 	w, d := newWorld(t, write(t, t.TempDir(), carrier+speaks+gossips+tomls(t, web)))
 	w.health(d, "11 up, 12 up")
-	f := &friends{members: members, syncs: make(chan error), news: make(chan struct{}, 1)}
+	f := &friends{members: members, syncs: make(chan error), reborn: make(chan struct{}), news: make(chan struct{}, 1)}
 	d.company = &company{members: f, engine: engine{f}, syncing: true, state: gossip.Syncing, epoch: 7, digest: servicesDigest(d.running), down: map[session.NodeID]string{}}
 	d.meet()
 	return w, d, f
@@ -265,7 +277,7 @@ func TestSync(t *testing.T) {
 					t.Errorf("the workers are told %+v", s)
 				}
 				serving(t, d)
-				go d.sync(t.Context())
+				go d.sync(t.Context(), 7)
 				f.syncs <- tt.outcome
 				synctest.Wait()
 				if got, want := d.plan.serves(d.plan.routes[1]), "local addresses of lb2"; got != want {
@@ -306,7 +318,7 @@ func TestSyncTimeout(t *testing.T) {
 		w, d, _ := newFleet(t, member("lb2", "10.2.2.0/28"))
 		serving(t, d)
 		began := time.Now()
-		d.sync(t.Context())
+		d.sync(t.Context(), 7)
 		if took := time.Since(began).Round(time.Second); took != 30*time.Second {
 			t.Errorf("waited %v", took)
 		}
@@ -326,19 +338,24 @@ func TestFrozen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d, f := newFleet(t, member("lb2", "10.2.2.0/28"))
 		serving(t, d)
-		go d.sync(t.Context())
+		go d.sync(t.Context(), 7)
 		f.syncs <- nil
 		synctest.Wait()
 		w.since()
 		f.states()
 		d.freeze(time.Minute)
-		d.freeze(time.Minute) // another worker
+		synctest.Wait()
+		d.freeze(time.Minute) // another worker, a moment later
 		synctest.Wait()
 		if got := routesNow(w); got != "" {
 			t.Errorf("announces %q", got)
 		}
 		if got := f.states(); !slices.Equal(got, []string{"syncing"}) || f.self.Epoch <= 7 {
 			t.Errorf("tells %q in epoch %d", got, f.self.Epoch)
+		}
+		synctest.Wait()
+		if got := routesNow(w); got != "" { // the sync that the second worker has ended says nothing
+			t.Errorf("announces %q after a sync of an earlier life", got)
 		}
 		f.syncs <- nil
 		synctest.Wait()

@@ -17,19 +17,23 @@ const meetWithin = 3 * time.Second
 // keep, and those of our own block that outlived us. Until then nothing is
 // announced; after sync_timeout it is, for some sessions at risk are better than
 // a fleet that does not come up, and the operator is told loudly.
-func (d *director) sync(ctx context.Context) {
+func (d *director) sync(ctx context.Context, life uint64) {
 	d.awaitOthers(ctx)
 	limit := d.config.Gossip.SyncTimeout
 	bounded, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after sync_timeout %v", limit))
 	defer cancel()
 	started := time.Now()
 	var last replica.Progress
+	current := false
 	err := d.company.engine.Sync(bounded, func(p replica.Progress) { last = p })
 	if ctx.Err() != nil {
 		return
 	}
 	d.do(ctx, func() error {
 		c := d.company
+		if current = c.epoch == life; !current {
+			return nil // another life has begun, and a sync of its own
+		}
 		c.syncing, c.behind = false, ""
 		if err != nil {
 			c.behind = strings.ReplaceAll(err.Error(), "\n", "; ")
@@ -43,7 +47,7 @@ func (d *director) sync(ctx context.Context) {
 		d.settle()
 		return nil
 	})
-	if err != nil {
+	if err != nil && current {
 		go d.catchUp(ctx)
 	}
 }
@@ -93,11 +97,12 @@ func (d *director) freeze(slept time.Duration) {
 	}
 }
 
-// woken begins a new life after the workers were frozen: the fleet has gone on
-// without this director, and all must be learned again.
+// woken begins a new life after a worker was frozen: the fleet has gone on without
+// this director, and all must be learned again. Each worker says so when it wakes,
+// and only a life that begins after that takes its fence down.
 func (d *director) woken(slept time.Duration) {
 	c := d.company
-	if c == nil || c.syncing || d.ending {
+	if c == nil || d.ending {
 		return
 	}
 	c.syncing, c.served = true, false
@@ -105,5 +110,5 @@ func (d *director) woken(slept time.Duration) {
 	c.engine.SetSelf(d.self())
 	d.log.Warn("fleet: this director was frozen; it learns the fleet's sessions before it serves again", "for", slept.Round(time.Millisecond))
 	d.settle()
-	go d.sync(d.life)
+	go d.sync(d.life, c.epoch)
 }

@@ -16,6 +16,7 @@ import (
 // would: by its files, its signals and its command line.
 type Director struct {
 	Host       *Host
+	Name       string // "": the host's
 	Interfaces []string
 	Locals     []string // local-address blocks
 	BGP        bool
@@ -69,7 +70,7 @@ var directorConfig = template.Must(template.New("director").Funcs(template.FuncM
 }).Parse(`include = ["services.toml"]
 
 [node]
-name = "{{.Host.Name}}"
+name = "{{or .Name .Host.Name}}"
 interfaces = {{list .Interfaces}}
 {{.Node}}
 [fullnat]
@@ -132,6 +133,14 @@ func (d *Director) Write() error {
 // Start writes the configuration, starts the director and waits until it
 // serves.
 func (d *Director) Start() error {
+	if err := d.Launch(); err != nil {
+		return err
+	}
+	return d.AwaitState(10*time.Second, "serving")
+}
+
+// Launch writes the configuration and starts the director.
+func (d *Director) Launch() error {
 	if err := d.Write(); err != nil {
 		return err
 	}
@@ -139,15 +148,18 @@ func (d *Director) Start() error {
 	if err != nil {
 		return err
 	}
-	if d.Process, err = d.Host.Start("fleetlbd", program, "-config", d.Host.File("fleetlb.toml")); err != nil {
-		return err
-	}
-	return Await(10*time.Second, d.Process.String()+" to serve", func() error {
+	d.Process, err = d.Host.Start("fleetlbd", program, "-config", d.Host.File("fleetlb.toml"))
+	return err
+}
+
+// AwaitState waits until a director that runs is in a state.
+func (d *Director) AwaitState(timeout time.Duration, state string) error {
+	return Await(timeout, fmt.Sprintf("%s to be %s", d.Process, state), func() error {
 		if !d.Process.Running() {
 			return Hopeless(fmt.Errorf("it ended: %s: %s", d.Process.State(), d.Process.Tail(5)))
 		}
 		status, err := d.Status()
-		if err == nil && status.State != "serving" {
+		if err == nil && status.State != state {
 			err = fmt.Errorf("it is %s", status.State)
 		}
 		return err

@@ -68,6 +68,7 @@ type NodeView struct {
 	Slots        int    `json:"slots"`
 	SyncLagMS    int    `json:"sync_lag_ms"`
 	ConfigDigest string `json:"config_digest"`
+	Problem      string `json:"problem"`
 }
 
 // Nodes lists the fleet.
