@@ -159,12 +159,20 @@ func containsConflict(all []gossip.Conflict, x gossip.Conflict) bool {
 
 // held says why nothing may be announced yet; "" when nothing holds it.
 func (c *company) held() string {
-	switch {
-	case c == nil:
+	if c == nil {
 		return ""
-	case c.syncing:
+	}
+	if why := c.unfit(); why != "" {
+		return why
+	}
+	if c.syncing {
 		return "it learns the fleet's sessions first"
 	}
+	return ""
+}
+
+// unfit says why this director does not fit into the fleet, if it does not.
+func (c *company) unfit() string {
 	for _, x := range c.conflicts {
 		// Services change while a fleet serves, on one director after the other:
 		// that must not take the VIPs away. Who only just joins has time to agree.

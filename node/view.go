@@ -65,10 +65,10 @@ func (d *director) state() string {
 		return "draining"
 	case !d.pulse.alive:
 		return "starting"
+	case d.company != nil && d.company.unfit() != "":
+		return "barred"
 	case d.company != nil && d.company.syncing:
 		return "syncing"
-	case d.company.held() != "":
-		return "barred"
 	}
 	return "serving"
 }
