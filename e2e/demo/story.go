@@ -107,7 +107,7 @@ func (d *demo) showSessions() error {
 		return err
 	}
 	d.command("fleetlb sessions --service echo --state established --limit 4", out)
-	d.say("   Every session is known to other directors before it is 10 ms old. A server sees a\n   local address, never the client's or the VIP.")
+	d.say("   Every session is known to other directors within milliseconds. A server sees a\n   local address, never the client's or the VIP.")
 	return d.unbroken(nil)
 }
 
