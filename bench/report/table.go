@@ -1,0 +1,109 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Table writes all that was measured, and below it what was wanted.
+func (r *Report) Table(w io.Writer) error {
+	fmt.Fprintf(w, "%s\n%s\n", r.Title, r.Machine)
+	fmt.Fprintf(w, "%d rounds; each figure is the median, with the least and the greatest beside it.\n", r.Rounds)
+	for _, measure := range r.measures() {
+		if err := r.section(w, measure); err != nil {
+			return err
+		}
+	}
+	if err := r.targets(w); err != nil {
+		return err
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "\n%s\n", note)
+	}
+	return nil
+}
+
+// section is one measure, a line a device.
+func (r *Report) section(w io.Writer, measure string) error {
+	peer := find(r.Results, measure, r.Peer)
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	first := true
+	for i := range r.Results {
+		result := &r.Results[i]
+		if result.Measure != measure {
+			continue
+		}
+		if first {
+			fmt.Fprintf(t, "\n%s\t%s\t", strings.ToUpper(measure), result.Unit)
+			if peer != nil {
+				fmt.Fprintf(t, "\t× %s", r.Peer)
+			}
+			fmt.Fprintln(t)
+			first = false
+		}
+		s := result.Spread()
+		if s.N == 0 {
+			fmt.Fprintf(t, "%s\t–\t%s\n", result.Device, result.Failure)
+			continue
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s", result.Device, figure(s.Median), s.Range())
+		switch {
+		case result == peer:
+			fmt.Fprintf(t, "\t1")
+		case peer != nil:
+			fmt.Fprintf(t, "\t%v", result.Over(peer))
+		}
+		if lost := len(result.Values) - s.N; lost > 0 {
+			fmt.Fprintf(t, "\t%d of %d rounds failed: %s", lost, len(result.Values), result.Failure)
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+// targets is what was wanted beside what is.
+func (r *Report) targets(w io.Writer) error {
+	if len(r.Targets) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(t, "\nTARGET\tDEVICE\tMEASURED\tAT LEAST\tAIM\t\n")
+	for i := range r.Targets {
+		target := &r.Targets[i]
+		s, outcome := target.Judge(r.Results)
+		unit, sign := "", "≥ "
+		if target.Peer != "" {
+			unit = " × " + target.against()
+		} else if result := find(r.Results, target.Measure, target.Device); result != nil {
+			unit = " " + result.Unit
+		}
+		if target.AtMost {
+			sign = "≤ "
+		}
+		measured := "–"
+		if s.N > 0 {
+			measured = figure(s.Median) + unit
+			if s.N > 1 {
+				measured += " (" + s.Range() + ")"
+			}
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\t%s%s\t%s\n", target.Measure, target.Device, measured,
+			sign, figure(target.Least), sign, figure(target.Aim), outcome)
+	}
+	return t.Flush()
+}
+
+// against names the peer, and its measure where that is another.
+func (t *Target) against() string {
+	if t.PeerMeasure == "" || t.PeerMeasure == t.Measure {
+		return t.Peer
+	}
+	return t.Peer + " at " + lastPart(t.PeerMeasure)
+}
+
+// lastPart is what a measure's name ends in, "100 k sessions".
+func lastPart(measure string) string {
+	return strings.TrimSpace(measure[strings.LastIndex(measure, ",")+1:])
+}
