@@ -16,7 +16,7 @@ func readAddr(raw any) (netip.Addr, string) {
 	case err != nil && looksLikeAddrPort(s):
 		return netip.Addr{}, show(s) + ` has a port; want the address alone`
 	case err != nil:
-		return netip.Addr{}, show(s) + ` is not an address such as "10.1.0.1" or "2001:db8::1"`
+		return netip.Addr{}, wrongForm
 	case a.Zone() != "":
 		return netip.Addr{}, show(s) + ` has a zone; want an address that is good everywhere`
 	case a.Is4In6():
@@ -44,14 +44,13 @@ func readAddrPort(raw any) (netip.AddrPort, string) {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host, bracketed = host[1:len(host)-1], true
 	}
-	if a, err := netip.ParseAddr(s); err == nil {
-		example := netip.AddrPortFrom(a.WithZone("").Unmap(), 80)
-		return netip.AddrPort{}, show(s) + ` has no port; write "` + example.String() + `"`
+	if _, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPort{}, noPort
 	}
 	a, err := netip.ParseAddr(host)
 	switch {
 	case err != nil || a.Is6() != bracketed:
-		return netip.AddrPort{}, show(s) + ` is not an address and port such as "10.3.0.11:8080" or "[2001:db8::11]:8080"`
+		return netip.AddrPort{}, wrongForm
 	case a.Zone() != "":
 		return netip.AddrPort{}, show(s) + ` has a zone; want an address that is good everywhere`
 	case a.Is4In6():
@@ -88,7 +87,7 @@ func readPrefix(raw any) (netip.Prefix, string) {
 	if err != nil {
 		a, err := netip.ParseAddr(s)
 		if err != nil || a.Zone() != "" {
-			return netip.Prefix{}, show(s) + ` is not a prefix such as "10.2.1.0/28" or "2001:db8:2:1::/124"`
+			return netip.Prefix{}, wrongForm
 		}
 		p = netip.PrefixFrom(a, a.BitLen())
 	}

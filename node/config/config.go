@@ -61,8 +61,8 @@ type Fullnat struct {
 // BGP is the speaker and its neighbours.
 type BGP struct {
 	ASN        uint32     `toml:"asn" in:"1..4294967295" need:""`
-	RouterID   netip.Addr `toml:"router_id" need:""`         // IPv4
-	ListenPort uint16     `toml:"listen_port" in:"1..65535"` // used when a neighbour is passive
+	RouterID   netip.Addr `toml:"router_id" need:"" like:"10.1.0.11"` // IPv4
+	ListenPort uint16     `toml:"listen_port" in:"1..65535"`          // used when a neighbour is passive
 	Neighbors  []Neighbor `toml:"neighbor" id:"address"`
 }
 
@@ -92,8 +92,8 @@ type Neighbor struct {
 
 // Gossip is how the directors of a fleet find each other.
 type Gossip struct {
-	Bind        netip.AddrPort   `toml:"bind" need:"" restart:""`
-	Seeds       []netip.AddrPort `toml:"seeds" restart:""`
+	Bind        netip.AddrPort   `toml:"bind" need:"" restart:"" like:"10.1.0.11:7946"`
+	Seeds       []netip.AddrPort `toml:"seeds" restart:"" like:"10.1.0.12:7946"`
 	KeyFile     string           `toml:"key_file" path:"" restart:""`
 	Keys        []Secret         `toml:"-"`                              // 32 bytes each; the first is sent with
 	Label       string           `toml:"label" restart:""`               // of the fleet: directors with another are strangers
@@ -110,14 +110,14 @@ type Dataplane struct {
 // Admin is how the operator and Prometheus reach the director.
 type Admin struct {
 	Socket  string         `toml:"socket" restart:""`
-	Metrics netip.AddrPort `toml:"metrics"` // invalid: no metrics are served
+	Metrics netip.AddrPort `toml:"metrics" like:"127.0.0.1:9590"` // invalid: no metrics are served
 }
 
 // Service is one VIP, port and protocol, or several of them, and the servers
 // behind it.
 type Service struct {
 	Name           string         `toml:"name" need:""`
-	VIP            netip.AddrPort `toml:"vip" need:"" anyport:""` // port 0: any, or those of Ports
+	VIP            netip.AddrPort `toml:"vip" need:"" anyport:"" like:"203.0.113.10:80"` // port 0: any, or those of Ports
 	Protocol       string         `toml:"protocol" in:"tcp udp" picks:""`
 	Ports          PortRange      `toml:"ports"` // of VIP, whose own port is 0 then; invalid: not a range
 	VIPs           []Listener     `toml:"vips"`  // what the service listens at beside

@@ -159,14 +159,11 @@ func (l *loader) leaf(s scope, p *place, f *field, raw any, into reflect.Value) 
 		complaint = "port 0 is not between 1 and 65535"
 	}
 	switch {
-	case complaint == wrongType:
-		l.complain(s, p, "%s wants %s, not %s", f.key, kindOf.want, kind(raw))
-		return
 	case complaint != "" && f.key == "address" && strings.HasPrefix(complaint, "port "):
 		l.complain(s, p, "%s", complaint)
 		return
 	case complaint != "":
-		l.complain(s, p, "%s %s", f.key, complaint)
+		l.complain(s, p, "%s %s", f.key, kindOf.says(complaint, raw, f.like))
 		return
 	}
 	if complaint = f.in.refuse(raw, v); complaint != "" {

@@ -12,20 +12,51 @@ import (
 // A leaf is a type of value that stands behind one key: how it is read, and how
 // it is written. Everything else in the language is tables and lists of leaves.
 type leaf struct {
-	want string // how an operator would call it, with an example
+	want string // how an operator would call it
+	like string // and what it looks like: examples, quoted
 	// read returns the value, or a complaint that continues "key …".
 	read func(raw any) (any, string)
 	text func(v any) string // as said to operators
 	toml func(v any) string // as written in a file
 }
 
-// wrongType is read's complaint when the TOML type is another; the decoder
-// makes a sentence of it.
-const wrongType = "\x00"
+// What read may complain of for the decoder to make a sentence of, which knows
+// what a good value of the key looks like.
+const (
+	wrongType = "\x00" // the TOML type is another
+	wrongForm = "\x01"
+	noPort    = "\x02" // an address where one with a port is wanted
+)
 
-func leafOf[T any](want string, read func(any) (T, string), text func(T) string, quoted bool) (reflect.Type, leaf) {
+// says makes the sentence. like is an example of the key's own; "": it has none.
+func (l leaf) says(complaint string, raw any, like string) string {
+	examples := l.like
+	if like != "" {
+		examples = quote(like)
+	}
+	want := l.want
+	if examples != "" {
+		want += " such as " + examples
+	}
+	switch complaint {
+	case wrongType:
+		return "wants " + want + ", not " + kind(raw)
+	case wrongForm:
+		return show(raw) + " is not " + want
+	case noPort:
+		a, _ := netip.ParseAddr(raw.(string))
+		port := uint16(80)
+		if own, err := netip.ParseAddrPort(like); err == nil {
+			port = own.Port()
+		}
+		return show(raw) + " has no port; write " + quote(netip.AddrPortFrom(a.WithZone("").Unmap(), port).String())
+	}
+	return complaint
+}
+
+func leafOf[T any](want, like string, read func(any) (T, string), text func(T) string, quoted bool) (reflect.Type, leaf) {
 	l := leaf{
-		want: want,
+		want: want, like: like,
 		read: func(raw any) (any, string) { v, complaint := read(raw); return v, complaint },
 		text: func(v any) string { return text(v.(T)) },
 	}
@@ -40,19 +71,19 @@ var leaves = make(map[reflect.Type]leaf)
 
 func init() {
 	add := func(t reflect.Type, l leaf) { leaves[t] = l }
-	add(leafOf("a string", readString, quote, false))
-	add(leafOf("true or false", readBool, strconv.FormatBool, false))
-	add(leafOf("an integer", readInt[int], showInt[int], false))
-	add(leafOf("an integer", readInt[uint16], showInt[uint16], false))
-	add(leafOf("an integer", readInt[uint32], showInt[uint32], false))
-	add(leafOf(`a duration such as "2s"`, readDuration, durationText, true))
-	add(leafOf(`an address such as "10.1.0.1"`, readAddr, netip.Addr.String, true))
-	add(leafOf(`an address and port such as "10.3.0.11:8080"`, readAddrPort, netip.AddrPort.String, true))
-	add(leafOf(`a prefix such as "10.2.1.0/28"`, readPrefix, netip.Prefix.String, true))
-	add(leafOf(`a range of ports such as "1024-65535"`, readPortRange, PortRange.String, true))
-	add(leafOf(`an address, ports and perhaps a protocol, such as "203.0.113.10:443" or "203.0.113.10:5000-5999/udp"`, readListener, Listener.String, true))
+	add(leafOf("a string", "", readString, quote, false))
+	add(leafOf("true or false", "", readBool, strconv.FormatBool, false))
+	add(leafOf("an integer", "", readInt[int], showInt[int], false))
+	add(leafOf("an integer", "", readInt[uint16], showInt[uint16], false))
+	add(leafOf("an integer", "", readInt[uint32], showInt[uint32], false))
+	add(leafOf(`a duration`, `"2s"`, readDuration, durationText, true))
+	add(leafOf(`an address`, `"10.1.0.1" or "2001:db8::1"`, readAddr, netip.Addr.String, true))
+	add(leafOf(`an address and port`, `"10.3.0.11:8080" or "[2001:db8::11]:8080"`, readAddrPort, netip.AddrPort.String, true))
+	add(leafOf(`a prefix`, `"10.2.1.0/28" or "2001:db8:2:1::/124"`, readPrefix, netip.Prefix.String, true))
+	add(leafOf(`a range of ports`, `"1024-65535"`, readPortRange, PortRange.String, true))
+	add(leafOf(`an address, ports and perhaps a protocol`, `"203.0.113.10:443" or "203.0.113.10:5000-5999/udp"`, readListener, Listener.String, true))
 
-	t, status := leafOf(`a status such as 200 or "200-399"`, readStatus, StatusRange.String, true)
+	t, status := leafOf(`a status`, `200 or "200-399"`, readStatus, StatusRange.String, true)
 	status.toml = func(v any) string {
 		if r := v.(StatusRange); r.First != r.Last {
 			return quote(r.String())
@@ -96,7 +127,7 @@ func readPortRange(raw any) (PortRange, string) {
 	last, err2 := strconv.ParseUint(hi, 10, 16)
 	switch {
 	case err1 != nil || err2 != nil || first == 0:
-		return PortRange{}, show(s) + ` is not a range of ports such as "1024-65535"`
+		return PortRange{}, wrongForm
 	case first > last:
 		return PortRange{}, fmt.Sprintf(`%s runs backwards; did you mean "%d-%d"?`, show(s), last, first)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -82,12 +83,14 @@ func readListener(raw any) (Listener, string) {
 	if i := strings.LastIndexByte(at, ':'); i >= 0 && strings.Contains(at[i:], "-") {
 		r, complaint := readPortRange(at[i+1:])
 		if complaint != "" {
-			return Listener{}, complaint
+			return Listener{}, leaves[reflect.TypeFor[PortRange]()].says(complaint, at[i+1:], "")
 		}
 		ports, at = r, at[:i]+":0"
 	}
 	a, complaint := readAddrPort(at)
 	switch {
+	case complaint == noPort:
+		return Listener{}, leaves[reflect.TypeFor[netip.AddrPort]()].says(complaint, at, "")
 	case complaint != "":
 		return Listener{}, complaint
 	case ports.IsValid():

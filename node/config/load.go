@@ -61,6 +61,10 @@ func newLoader(path string, host Host) *loader {
 // finish makes the Config of what was read.
 func (l *loader) finish() error {
 	l.decode(scope{}, l.places, l.raw, reflect.ValueOf(l.cfg).Elem(), "")
+	if l.part() {
+		l.fault(l.places, "a director needs [node] with a name; if this file is for another to include, check that one")
+		l.broken = true
+	}
 	l.verify()
 	if len(l.faults) > 0 {
 		return l.faults.sorted(l.files)
@@ -69,4 +73,15 @@ func (l *loader) finish() error {
 		l.cfg.Warnings = append(l.cfg.Warnings, w.Error())
 	}
 	return nil
+}
+
+// part says whether there is nothing but what directors share: services. What
+// else is missing then stands in the file that includes this one.
+func (l *loader) part() bool {
+	for key := range l.raw {
+		if key != "service" && key != "edit" {
+			return false
+		}
+	}
+	return len(l.raw) > 0
 }

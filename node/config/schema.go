@@ -21,6 +21,7 @@ type field struct {
 	except  bool     // only lists the words with which it does not
 	id      string   // entries of the list are told apart by this key
 	anyPort bool     // an address and port whose port may be 0
+	like    string   // what a good value looks like, where examples of its type would mislead
 }
 
 // bounds is what a value may be.
@@ -58,7 +59,7 @@ func fieldsOf(t reflect.Type) []field {
 		if key == "" || key == "-" {
 			continue
 		}
-		f := field{index: i, key: key, id: sf.Tag.Get("id")}
+		f := field{index: i, key: key, id: sf.Tag.Get("id"), like: sf.Tag.Get("like")}
 		_, f.need = sf.Tag.Lookup("need")
 		_, f.restart = sf.Tag.Lookup("restart")
 		_, f.path = sf.Tag.Lookup("path")

@@ -85,7 +85,8 @@ func (l *loader) verifyInterfaces(s scope, p *place) {
 		case slices.Contains(names[:i], name):
 			l.complain(s, p.item(i), "interfaces: %q is listed twice", name)
 		case l.host.Interfaces != nil && !slices.Contains(l.host.Interfaces, name):
-			l.warn(p.item(i), "node: this host has no interface %q%s", name, meant(name, l.host.Interfaces))
+			others := slices.DeleteFunc(slices.Clone(l.host.Interfaces), func(there string) bool { return slices.Contains(names, there) })
+			l.warn(p.item(i), "node: this host has no interface %q%s", name, meant(name, others))
 		}
 	}
 }
