@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ func TestDeparture(t *testing.T) {
 		service{name: "echo", vip: "203.0.113.10", port: lab.EchoPort},
 		service{name: "echo-udp", vip: "203.0.113.10", port: lab.EchoPort, protocol: "udp"})
 
+	t.Run("a second director on the host", func(t *testing.T) { second(t, s) })
 	t.Run("kill -9 the speaker", func(t *testing.T) { speakerKilled(t, s) })
 	t.Run("the router drops the session", func(t *testing.T) { sessionReset(t, s) })
 	t.Run("no server is left", func(t *testing.T) { noServer(t, s) })
@@ -46,6 +48,37 @@ func lossless(t *testing.T, p *lab.Probe) {
 	if r.Lost != 0 || r.Sent < 100 {
 		t.Errorf("probe: %v, want none lost", r)
 	}
+}
+
+// An interface has one director. A second one is told who that is, and ends before
+// it has touched anything.
+func second(t *testing.T, s *site) {
+	s.pin(t)
+	crowd := s.crowd(t, at(s.VIP4, lab.EchoPort), 10)
+	text, err := os.ReadFile(s.lb.Host.File("fleetlb.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := s.lb.Host.WriteFile("second.toml", strings.ReplaceAll(string(text), "admin.sock", "second.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := lab.Binary("fleetlbd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.lb.Host.Start("second", program, "-config", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(10 * time.Second); err == nil || p.Running() {
+		t.Errorf("the second ended with %v, running: %v", err, p.Running())
+	}
+	want := fmt.Sprintf("in use by another director (process %d, socket %q)", s.lb.Process.Pid, s.lb.Socket())
+	if log := p.Log(); !strings.Contains(log, want) {
+		t.Errorf("it says %q, want %q", log, want)
+	}
+	unbroken(t, crowd)
 }
 
 func speakerKilled(t *testing.T, s *site) {

@@ -8,12 +8,13 @@
 // workers, and attracts what is served now. Nothing is a delta, so nothing can
 // be missed.
 //
-// Read node.go for how a director starts and ends, control.go for what it does
-// in between, plan.go for what it decides, reload.go for how it changes its
-// mind, leave.go for how it goes. fleet.go joins it to the other directors: sync.go
-// is what it must learn of them before it serves, backup.go and lan.go what of
-// theirs it stands in for, dead.go, loads.go, templates.go and spread.go what they
-// tell each other. The rest is what the operator sees and does.
+// Read node.go for how a director starts and ends, claim.go for what it has to
+// itself, control.go for what it does in between, plan.go for what it decides,
+// reload.go for how it changes its mind, leave.go for how it goes. fleet.go joins
+// it to the other directors: sync.go is what it must learn of them before it
+// serves, backup.go and lan.go what of theirs it stands in for, dead.go, loads.go,
+// templates.go and spread.go what they tell each other. The rest is what the
+// operator sees and does.
 //
 // # What is changed by command
 //

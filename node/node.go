@@ -91,6 +91,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	defer closeWithin(time.Second, socket.Close)
 
+	release, err := claim(cfg.Node.Interfaces, cfg.Admin.Socket, lastBreath, d.log)
+	if err != nil {
+		return err
+	}
+	defer release()
+
 	// Packets flow until the routes are gone, and so longer than ctx.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
