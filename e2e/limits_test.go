@@ -163,8 +163,8 @@ func tableFull(t *testing.T, s *site) {
 	if err := counted(s, before, "table_full", uint64(refused)); err != nil {
 		t.Error(err)
 	}
-	if status, err := s.lb.Status(); err != nil || status.Sessions > room {
-		t.Errorf("%d sessions of at most %d: %v", status.Sessions, room, err)
+	if status, err := s.lb.Status(); err != nil || status.Sessions > room || status.MaxSessions != room {
+		t.Errorf("%d sessions of at most %d, and there is room for %d: %v", status.Sessions, status.MaxSessions, room, err)
 	}
 	unbroken(t, crowd)
 }

@@ -17,7 +17,8 @@ const Slots = session.Slots
 
 // Counters is what a plane has counted since it was made.
 type Counters struct {
-	Sessions  int                  // there are now
+	Sessions  int                  // there are now, other directors' too
+	Room      int                  // sessions of its own that there can be
 	Templates persist.Counts       // what persistence remembers
 	Displaced uint64               // half-open or ended sessions that gave their place to new ones
 	Workers   []WorkerCounters     // by number
@@ -131,6 +132,7 @@ func (p *Plane) Counters(ctx context.Context) (*Counters, error) {
 func (w *Worker) counters() *Counters {
 	c := &Counters{
 		Sessions:  w.sessions.Count(),
+		Room:      w.sessions.Room(),
 		Displaced: w.displaced,
 		Verdicts:  w.verdicts,
 		Servers:   map[ServerID]Traffic{},
@@ -153,6 +155,7 @@ func (w *Worker) counters() *Counters {
 
 func (c *Counters) add(o *Counters) {
 	c.Sessions += o.Sessions
+	c.Room += o.Room
 	c.Displaced += o.Displaced
 	c.Retired = c.Retired.Plus(o.Retired)
 	c.Fleet.add(&o.Fleet)

@@ -12,6 +12,7 @@ import (
 	"fleetlb/node/admin"
 	"fleetlb/node/config"
 	"fleetlb/node/host"
+	"fleetlb/session"
 )
 
 // Doctor looks for what hurts or will, first on the host, then in the director.
@@ -30,7 +31,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 	}
 	all := host.Examine(v.running, own, b.ports.Unguarded())
 	all = append(all, b.beat(), b.steering(), b.lifted(c), file(&v, own))
-	all = append(all, full("sessions", c.Sessions, v.config.Node.MaxSessions, "raise node.max_sessions and restart, or add a director"))
+	all = append(all, full("sessions", c.Fleet.Roles[session.Home], c.Room, "raise node.max_sessions and restart, or add a director"))
 	if len(pools) > 0 {
 		p := slices.MaxFunc(pools, func(a, b fullnat.PoolInfo) int { return cmp.Compare(a.BusiestPorts, b.BusiestPorts) })
 		all = append(all, full("local ports", p.BusiestPorts, p.Ports,

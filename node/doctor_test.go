@@ -13,6 +13,7 @@ import (
 
 	"fleetlb/fullnat"
 	"fleetlb/node/admin"
+	"fleetlb/session"
 )
 
 // TestDoctor holds what is found in a director in trouble to testdata/doctor.txt.
@@ -22,7 +23,8 @@ func TestDoctor(t *testing.T) {
 		d := troubled(t)
 		w := d.plane.(*world)
 		w.stuck(3 * time.Second)
-		w.counters.Sessions = 950_000
+		w.counters.Sessions, w.counters.Room = 2_850_000, 1_000_000
+		w.counters.Fleet.Roles[session.Home] = 950_000
 		w.pools[0].BusiestPorts = 64_000
 		serving(t, d)
 		findings, err := backend{d}.Doctor(t.Context())

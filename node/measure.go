@@ -50,7 +50,7 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 	}
 	s := metrics.Snapshot{
 		Version: m.version, Started: m.started,
-		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
+		Sessions: c.Sessions, MaxSessions: c.Room,
 		Displaced: c.Displaced,
 		Templates: c.Templates.Templates, TemplatesEvicted: c.Templates.Evicted + c.Templates.Refused,
 		ReloadsApplied: v.reloads.done, ReloadsRefused: v.reloads.failed,

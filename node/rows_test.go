@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ import (
 	"fleetlb/fullnat/link"
 	"fleetlb/fullnat/packet"
 	"fleetlb/node/admin"
+	"fleetlb/session"
 )
 
 var update = flag.Bool("update", false, "write what is into testdata instead of comparing")
@@ -154,14 +156,15 @@ func troubled(t *testing.T) *director {
 		return fullnat.IDOf(s)
 	}
 	w.counters = fullnat.Counters{
-		Sessions: 6,
-		Workers:  []fullnat.WorkerCounters{{Turns: 100, Busy: time.Second}, {Turns: 50, Busy: time.Second / 2}},
+		Sessions: 6, Room: 1_000_000,
+		Workers: []fullnat.WorkerCounters{{Turns: 100, Busy: time.Second}, {Turns: 50, Busy: time.Second / 2}},
 		Servers: map[fullnat.ServerID]fullnat.Traffic{
 			load(0, 0, 2, 1): {Connections: 10, PacketsIn: 100, PacketsOut: 90, BytesIn: 10_000, BytesOut: 90_000},
 			load(0, 1, 3, 0): {Connections: 30, PacketsIn: 300, PacketsOut: 270, BytesIn: 30_000, BytesOut: 270_000},
 			{Protocol: packet.TCP, VIP: addr("203.0.113.10:80"), Server: addr("10.3.0.19:80")}: {Connections: 1, PacketsIn: 1},
 		},
 	}
+	w.counters.Fleet.Roles[session.Home], w.counters.Fleet.Roles[session.Replica] = 4, 2
 	w.counters.Verdicts[fullnat.Forwarded] = 1000
 	w.counters.Verdicts[fullnat.NotOurs] = 7
 	w.counters.Verdicts[fullnat.DropNoServer] = 3
@@ -200,3 +203,14 @@ func troubled(t *testing.T) *director {
 }
 
 func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// The operator can ask for every state there is, by its name.
+func TestSessionStates(t *testing.T) {
+	var names []string
+	for s := range session.NumStates {
+		names = append(names, s.String())
+	}
+	if !slices.Equal(names, admin.SessionStates) {
+		t.Errorf("sessions are in states %q, and can be asked for in %q", names, admin.SessionStates)
+	}
+}

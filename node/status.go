@@ -9,6 +9,7 @@ import (
 	"fleetlb/fullnat"
 	"fleetlb/node/admin"
 	"fleetlb/node/config"
+	"fleetlb/session"
 )
 
 func (b backend) Status(ctx context.Context) (admin.Status, error) {
@@ -21,7 +22,7 @@ func (b backend) Status(ctx context.Context) (admin.Status, error) {
 		UptimeS: seconds(time.Since(b.started)),
 		Workers: b.workers, Steering: b.ports.Steering(), Offload: b.offloading().Mode,
 		Services: len(v.plan.services),
-		Sessions: c.Sessions, MaxSessions: v.config.Node.MaxSessions,
+		Sessions: c.Sessions, SessionsHome: c.Fleet.Roles[session.Home], MaxSessions: c.Room,
 
 		ConfigFile: v.config.File, ConfigDigest: v.read, RunningDigest: v.digest, ConfigAgeS: seconds(time.Since(v.loaded)),
 		Reloads: v.reloads.done, ReloadFailures: v.reloads.failed, ReloadError: v.reloads.lastError,

@@ -255,6 +255,9 @@ func (t *Table) number(s *Session) uint32 {
 // Count returns how many sessions there are.
 func (t *Table) Count() int { return t.count }
 
+// Room returns how many of its own there can be.
+func (t *Table) Room() int { return t.openable }
+
 // A Cursor is a place in a walk over a table; the zero Cursor is its beginning.
 type Cursor uint32
 

@@ -38,7 +38,8 @@ func (a *app) status() *cobra.Command {
 
 func printStatus(w io.Writer, s *admin.Status) {
 	t := newTable(w)
-	t.row("node", fmt.Sprintf("%s, %s (version %s, process %d, up %s)", s.Node, s.State, s.Version, s.PID, ago(s.UptimeS)))
+	t.row("node", s.Node+", "+s.State)
+	t.row("process", fmt.Sprintf("%d, version %s, up %s", s.PID, s.Version, ago(s.UptimeS)))
 	t.row("config", fmt.Sprintf("%s, loaded %s ago (%s)", s.ConfigFile, ago(s.ConfigAgeS), digests(s.ConfigDigest, s.RunningDigest)))
 	if s.ReloadError != "" {
 		t.row("", "the last reload was refused: "+s.ReloadError)
@@ -47,12 +48,22 @@ func printStatus(w io.Writer, s *admin.Status) {
 		s.Workers, strings.Join(s.Interfaces, ", "), s.Steering, s.Offload))
 	t.row("services", fmt.Sprintf("%d of %d up", s.ServicesUp, s.Services))
 	t.row("servers", fmt.Sprintf("%d of %d up", s.ServersUp, s.Servers))
-	t.row("sessions", fmt.Sprintf("%s of at most %s, %s opened", thousands(s.Sessions), thousands(s.MaxSessions), count(s.Opened)))
+	t.row("sessions", fmt.Sprintf("%s of at most %s%s, %s opened", thousands(s.SessionsHome), thousands(s.MaxSessions),
+		ofOthers(s.Sessions-s.SessionsHome), count(s.Opened)))
 	t.row("inbound", fmt.Sprintf("%s packets, %s", count(s.PacketsIn), size(s.BytesIn)))
 	t.row("outbound", fmt.Sprintf("%s packets, %s", count(s.PacketsOut), size(s.BytesOut)))
 	t.row("dropped", fmt.Sprintf("%s packets", count(s.Dropped)))
 	t.row("bgp", fmt.Sprintf("%d of %d neighbours established, %d routes", s.Established, s.Neighbors, s.Routes))
 	t.Flush()
+}
+
+// ofOthers adds the sessions that are here for the sake of other directors, and
+// have room of their own.
+func ofOthers(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %s of other directors", thousands(n))
 }
 
 // digests are of the file, and of what runs where that is not the same.

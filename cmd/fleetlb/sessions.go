@@ -48,8 +48,7 @@ every director of the fleet is asked, and NODE is the one that says so.`,
 	c.RegisterFlagCompletionFunc("client", words())
 	c.RegisterFlagCompletionFunc("limit", words())
 	c.RegisterFlagCompletionFunc("role", words("home", "adopted", "replica"))
-	c.RegisterFlagCompletionFunc("state", words("established", "syn_sent", "syn_recv",
-		"fin_wait", "time_wait", "close", "close_wait", "last_ack", "udp"))
+	c.RegisterFlagCompletionFunc("state", words(admin.SessionStates...))
 
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if client != "" {
@@ -64,6 +63,9 @@ every director of the fleet is asked, and NODE is the one that says so.`,
 		}
 		if filter.Role != "" && !slices.Contains(roles, filter.Role) {
 			return misused("sessions: role %q is none of %s", filter.Role, strings.Join(roles, ", "))
+		}
+		if filter.State != "" && !slices.Contains(admin.SessionStates, filter.State) {
+			return misused("sessions: state %q is none of %s", filter.State, strings.Join(admin.SessionStates, ", "))
 		}
 		if filter.Limit < 0 {
 			return misused("sessions: limit %d is less than none", filter.Limit)

@@ -97,6 +97,9 @@ Without SERVICE: in every service that has the server.`,
 	c.SetFlagErrorFunc(negative)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		last := len(args) - 1
+		if _, err := netip.ParseAddrPort(args[last]); err == nil {
+			return misused("%swant [SERVICE] IP:PORT WEIGHT", nounOf(c))
+		}
 		if _, err := parseWeight(c, args[last]); err != nil {
 			return err
 		}

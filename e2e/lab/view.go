@@ -13,6 +13,7 @@ import (
 type Status struct {
 	State          string `json:"state"`
 	Sessions       int    `json:"sessions"`
+	MaxSessions    int    `json:"max_sessions"`
 	Offload        string `json:"offload"`
 	ReloadFailures int    `json:"reload_failures"`
 	ReloadError    string `json:"reload_error"`

@@ -159,7 +159,7 @@ func TestKeys(t *testing.T) {
 			"packets_in packets_out bytes_in bytes_out ports vips tag one_packet persistence_s",
 		"status": "node state version pid uptime_s workers interfaces steering offload services services_up servers servers_up sessions " +
 			"max_sessions opened packets_in packets_out bytes_in bytes_out dropped bgp_neighbors bgp_established bgp_routes " +
-			"config_file config_digest running_digest config_age_s reloads reload_failures reload_error",
+			"config_file config_digest running_digest config_age_s reloads reload_failures reload_error sessions_home",
 		"explain?protocol=tcp&src=198.51.100.7:4711&dst=203.0.113.10:80": "protocol src dst direction verdict service slot worker session " +
 			"scheduler server local next_hop why",
 	}

@@ -20,8 +20,8 @@ type Status struct {
 	Servers     int    `json:"servers"`
 	ServersUp   int    `json:"servers_up"`
 	Sessions    int    `json:"sessions"`
-	MaxSessions int    `json:"max_sessions"`
-	Opened      uint64 `json:"opened"` // sessions since the start
+	MaxSessions int    `json:"max_sessions"` // of SessionsHome: so many as there is room for
+	Opened      uint64 `json:"opened"`       // sessions since the start
 	PacketsIn   uint64 `json:"packets_in"`
 	PacketsOut  uint64 `json:"packets_out"`
 	BytesIn     uint64 `json:"bytes_in"`
@@ -39,6 +39,8 @@ type Status struct {
 	Reloads        int    `json:"reloads"`
 	ReloadFailures int    `json:"reload_failures"`
 	ReloadError    string `json:"reload_error"` // of the last reload; empty if it went well
+
+	SessionsHome int `json:"sessions_home"` // of Sessions, those that were opened here; the others are of other directors
 }
 
 // Service is one VIP:port/protocol and what it carries.
@@ -106,10 +108,14 @@ type Health struct {
 	Reason     string         `json:"reason"`
 }
 
+// SessionStates are all that a session can be in: those of TCP, then of UDP.
+var SessionStates = []string{"none", "established", "syn_sent", "syn_recv", "fin_wait", "time_wait",
+	"close", "close_wait", "last_ack", "one_way", "two_way"}
+
 // Session is one connection and the server it was given.
 type Session struct {
 	Protocol   string         `json:"protocol"`
-	State      string         `json:"state"`
+	State      string         `json:"state"` // one of SessionStates
 	Client     netip.AddrPort `json:"client"`
 	VIP        netip.AddrPort `json:"vip"`
 	Local      netip.AddrPort `json:"local"` // "" in modes without one

@@ -17,8 +17,8 @@ var (
 	buildInfo = desc("build_info", "Always 1; the version that is running is in the label.", "version")
 	startTime = desc("start_time_seconds", "When the director started, in seconds since the epoch.")
 
-	sessions    = desc("sessions", "Sessions in the tables.")
-	sessionsMax = desc("sessions_max", "Sessions the tables have room for.")
+	sessions    = desc("sessions", "Sessions in the tables, in a fleet those of other directors as well.")
+	sessionsMax = desc("sessions_max", "Sessions of its own that the director has room for; in a fleet, fleet_sessions says how many of them are.")
 	displaced   = desc("sessions_displaced_total", "Half-open or ended sessions that gave their place to new ones.")
 
 	templates        = desc("persistence_templates", "Client networks that persistence keeps with their server.")

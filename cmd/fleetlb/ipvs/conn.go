@@ -64,7 +64,7 @@ func (r *Runner) connections(ctx context.Context, q *request) error {
 				ends = append(ends, "-")
 			}
 		}
-		row(append([]string{strings.ToUpper(s.Protocol), expires(s.ExpiresS), strings.ToUpper(s.State)}, ends...)...)
+		row(append([]string{strings.ToUpper(s.Protocol), expires(s.ExpiresS), stateOf(&s)}, ends...)...)
 	}
 	if !begun {
 		fmt.Fprintln(r.out, "IPVS connection entries")
@@ -89,6 +89,14 @@ func (r *Runner) connections(ctx context.Context, q *request) error {
 			r.called(ctx, at, v.protocol(), numeric), "-", r.called(ctx, p.Server, v.protocol(), numeric))
 	}
 	return nil
+}
+
+// stateOf is a session's state as IPVS calls it, which has a single one for UDP.
+func stateOf(s *admin.Session) string {
+	if s.Protocol == "udp" {
+		return "UDP"
+	}
+	return strings.ToUpper(s.State)
 }
 
 func expires(seconds int64) string { return fmt.Sprintf("%02d:%02d", seconds/60, seconds%60) }

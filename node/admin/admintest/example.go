@@ -18,6 +18,7 @@ func Example() *Director {
 			PacketsIn: 1200000, PacketsOut: 1100000, BytesIn: 123456789, BytesOut: 9876543210, Dropped: 1047,
 			Neighbors: 2, Established: 1, Routes: 3,
 			ConfigFile: "/etc/fleetlb/lb1.toml", ConfigDigest: "3f2a91c0", RunningDigest: "81d07b55", ConfigAgeS: 7500, Reloads: 2, ReloadFailures: 1,
+			SessionsHome: 4,
 		},
 		ServiceList: []admin.Service{
 			{Name: "web", VIP: at("203.0.113.10:80"), Protocol: "tcp", Mode: "fullnat", Scheduler: "wrr", State: "up", Quorum: 1,
@@ -37,7 +38,7 @@ func Example() *Director {
 			{Service: "dns", Address: at("[2001:db8:3::11]:53"), Check: "dns", State: "up", SinceS: 7400, Checks: 3700, DurationUS: 640},
 		},
 		SessionList: []admin.Session{
-			{Protocol: "udp", State: "udp", Client: at("[2001:db8:f::7]:5353"), VIP: at("[2001:db8::10]:53"), Mode: "fullnat", Local: at("[2001:db8:2:1::1]:2048"),
+			{Protocol: "udp", State: "two_way", Client: at("[2001:db8:f::7]:5353"), VIP: at("[2001:db8::10]:53"), Mode: "fullnat", Local: at("[2001:db8:2:1::1]:2048"),
 				Server: at("[2001:db8:3::11]:53"), Home: "lb1", Role: "home", ExpiresS: 290, PacketsIn: 2, PacketsOut: 2, BytesIn: 120, BytesOut: 240},
 			{Protocol: "tcp", State: "established", Client: at("198.51.100.9:40000"), VIP: at("203.0.113.10:80"), Mode: "fullnat", Local: at("10.2.1.1:5121"),
 				Server: at("10.3.0.11:8080"), Home: "lb1", Role: "home", ExpiresS: 890, PacketsIn: 1500, PacketsOut: 3000, BytesIn: 90000, BytesOut: 4500000},
