@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/template"
@@ -34,6 +35,8 @@ type Director struct {
 	Fullnat  string
 	Offload  string // dataplane.offload; "": as it comes
 	Services string
+
+	Under []string // a program that starts it, "taskset -c 1"; nil: none
 
 	Process *Process
 }
@@ -148,7 +151,7 @@ func (d *Director) Launch() error {
 	if err != nil {
 		return err
 	}
-	d.Process, err = d.Host.Start("fleetlbd", program, "-config", d.Host.File("fleetlb.toml"))
+	d.Process, err = d.Host.Start("fleetlbd", append(slices.Clone(d.Under), program, "-config", d.Host.File("fleetlb.toml"))...)
 	return err
 }
 

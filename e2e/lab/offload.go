@@ -52,6 +52,15 @@ func (l *Lab) TakeFromDrivers(on bool) error {
 	return nil
 }
 
+// SetOffloads switches the offloads of one interface, or only those of these names.
+func (h *Host) SetOffloads(name string, on bool, only ...string) error {
+	err := h.Do(func() error { return setOffloads(name, on, only...) })
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", h.Name, name, err)
+	}
+	return nil
+}
+
 // setOffloads works on an interface of the calling thread's namespace, on all
 // offloads or only those of these names.
 func setOffloads(name string, on bool, only ...string) error {
