@@ -55,6 +55,9 @@ func TestIPVSAdm(t *testing.T) {
 				}
 			}
 			carries(t, s, a, tt.forward)
+			for family, vip := range s.families() {
+				selftest(t, s, a, vip, family == "IPv6", tt.letters)
+			}
 
 			// Restored, it carries on.
 			before := a.run("-S -n")
@@ -146,6 +149,37 @@ func carries(t *testing.T, s *site, a *admTool, forward string) {
 	if f := cells(a.run("-L -n --stats %s", service), "TCP"); f[0] != "0" || f[4] != "0" {
 		t.Errorf("zeroed, %q are counted", f)
 	}
+}
+
+// selftest is the flow of the kernel's own test of IPVS: socat sends a file
+// through a VIP, and what a server has taken is compared with it.
+func selftest(t *testing.T, s *site, a *admTool, vip string, v6 bool, letters string) {
+	t.Helper()
+	const port, size = 7070, 8 << 20
+	a.run("-A -t %s -s rr", at(vip, port))
+	sent := s.client.File("sent")
+	want := writeNoise(t, sent, 3, size)
+	protocol := "TCP4"
+	if v6 {
+		protocol = "TCP6"
+	}
+	for i, server := range s.Servers {
+		listener, err := server.Start("socat", "socat", "-u", fmt.Sprintf("%s-LISTEN:%d,reuseaddr", protocol, port), "OPEN:"+server.File("received")+",creat,trunc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.run("-a -t %s -r %s %s", at(vip, port), lab.ServerAddress(i+1, port, v6), letters)
+		if _, err := s.client.Run(t.Context(), "socat", "-u", "OPEN:"+sent, fmt.Sprintf("%s:%s,retry=50,interval=0.1", protocol, at(vip, port))); err != nil {
+			t.Error(err)
+		}
+		if err := listener.Wait(10 * time.Second); err != nil {
+			t.Errorf("%s: %v", server.Name, err)
+		} else if got := hashFile(t, server.File("received")); got != want {
+			t.Errorf("%s: the file comes with hash %s, want %s", server.Name, got, want)
+		}
+		a.run("-d -t %s -r %s", at(vip, port), lab.ServerAddress(i+1, port, v6))
+	}
+	a.run("-D -t %s", at(vip, port))
 }
 
 // cells are the numbers of the first line of a listing that begins with a word.

@@ -54,8 +54,9 @@ func lanMode(t *testing.T, mode string) {
 			t.Fatal(err)
 		}
 	}
+	// So many at each VIP that whoever is killed carries that many at least.
 	for _, vip := range []string{f.VIP4, f.VIP6} {
-		c, err := f.client.Crowd(t.Context(), at(vip, lab.EchoPort), populationOf(t)/4, 500*time.Millisecond)
+		c, err := f.client.Crowd(t.Context(), at(vip, lab.EchoPort), populationOf(t), 500*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}

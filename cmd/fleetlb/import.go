@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -49,7 +50,9 @@ the two it is shows from its text unless it is said.`,
 			return admin.Errorf(admin.Refused, "import: %v", err)
 		}
 		if form == "" {
-			form = formOf(text)
+			if form, err = formOf(text); err != nil {
+				return admin.Errorf(admin.Refused, "import: %s: %v", file, err)
+			}
 		}
 		var site *foreign.Site
 		if form == "ipvsadm" {
@@ -57,7 +60,9 @@ the two it is shows from its text unless it is said.`,
 		} else {
 			site = foreign.Keepalived(string(text))
 		}
-		fmt.Fprint(a.stdout, site.TOML(file, blocks))
+		if len(site.Services) > 0 {
+			fmt.Fprint(a.stdout, site.TOML(file, blocks))
+		}
 		for _, n := range site.Notes {
 			fmt.Fprintf(a.stderr, "fleetlb: import: %s: %v\n", file, n)
 		}
@@ -65,7 +70,7 @@ the two it is shows from its text unless it is said.`,
 			fmt.Fprintf(a.stderr, "fleetlb: import: %s: FULLNAT needs local addresses: give --local-addresses, or write [fullnat] into the file\n", file)
 		}
 		if len(site.Services) == 0 {
-			return admin.Errorf(admin.Refused, "import: %s: no service was found in it", file)
+			return admin.Errorf(admin.Refused, "import: %s: no service was found in it; what is read is keepalived.conf, and what ipvsadm-save prints", file)
 		}
 		return nil
 	}
@@ -89,17 +94,30 @@ func readForeign(file string) ([]byte, error) {
 	return text, err
 }
 
-// formOf tells rules, whose lines are options, from blocks.
-func formOf(text []byte) string {
+// others are the first words of files that people have as well.
+var others = map[string]string{
+	"defaults": "HAProxy", "frontend": "HAProxy", "backend": "HAProxy", "listen": "HAProxy", "global": "HAProxy",
+	"events": "nginx", "http": "nginx", "stream": "nginx", "upstream": "nginx", "worker_processes": "nginx",
+	"[node]": "fleetlb", "[[service]]": "fleetlb",
+}
+
+// formOf tells rules, whose lines are options, from blocks, and both from what is
+// neither.
+func formOf(text []byte) (string, error) {
+	if bytes.IndexByte(text, 0) >= 0 {
+		return "", errors.New("is no text")
+	}
 	for line := range bytes.Lines(text) {
 		word, _, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
 		switch {
 		case word == "" || word[0] == '#' || word[0] == '!':
 		case word[0] == '-' || word == "ipvsadm":
-			return "ipvsadm"
+			return "ipvsadm", nil
+		case others[word] != "":
+			return "", fmt.Errorf("looks like a file of %s's; what is read is keepalived.conf, and what ipvsadm-save prints", others[word])
 		default:
-			return "keepalived"
+			return "keepalived", nil
 		}
 	}
-	return "keepalived"
+	return "keepalived", nil
 }

@@ -114,7 +114,30 @@ func (k *keepalived) virtual(s *statement) {
 		}
 	}
 	k.share(v, checks)
+	k.quorum(s, v)
 	k.Services = append(k.Services, *v)
+}
+
+// quorum counts servers here, weights there; and as there it is no more than all.
+func (k *keepalived) quorum(s *statement, v *Service) {
+	n, err := strconv.Atoi(v.Set["quorum"])
+	if err != nil {
+		return
+	}
+	line := s.line
+	for i := range s.block {
+		if s.block[i].name() == "quorum" {
+			line = s.block[i].line
+		}
+	}
+	if slices.ContainsFunc(v.Servers, func(r Server) bool { return r.Set["weight"] != "" && r.Set["weight"] != "1" }) {
+		k.note(line, "quorum %d: of servers here, whatever their weights", n)
+	}
+	if most := len(v.Servers); n > most {
+		k.note(line, "quorum %d: %d here: there are no more servers", n, most)
+		v.Set["quorum"] = strconv.Itoa(most)
+		delete(v.Set, "hysteresis")
+	}
 }
 
 // listens reads where a virtual_server listens.

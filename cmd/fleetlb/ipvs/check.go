@@ -20,6 +20,9 @@ func (r *request) check() error {
 	if err := r.fits(grammars[r.command], "command", string(r.command), func(option) bool { return true }); err != nil {
 		return err
 	}
+	if r.kind == "sctp" && r.command == add {
+		return refuse("SCTP is not carried here")
+	}
 	return r.checkTunnel()
 }
 

@@ -114,7 +114,7 @@ func TestGrammar(t *testing.T) {
 		{"-A -t www.example.com:http -s rr", "add tcp-203.0.113.80-80 check.type=none mode=dr protocol=tcp scheduler=rr vip=203.0.113.80:80"},
 		{"-A -u [2001:db8::10]:domain -o --fleet", "add udp-2001_db8__10-53 check.type=none mode=dr one_packet=true protocol=udp scheduler=wlc vip=[2001:db8::10]:53 (fleet)"},
 		{"-A -u [2001:db8::10]:53 -O", "add udp-2001_db8__10-53 check.type=none mode=dr one_packet=true protocol=udp scheduler=wlc vip=[2001:db8::10]:53"},
-		{"-A --sctp-service 203.0.113.20:80", "add sctp-203.0.113.20-80 check.type=none mode=dr protocol=sctp scheduler=wlc vip=203.0.113.20:80"},
+		{"-A --sctp-service 203.0.113.20:80", "! 255 SCTP is not carried here"},
 		{"-A -t 203.0.113.20:80 -p", "add tcp-203.0.113.20-80 check.type=none mode=dr persistence=300s protocol=tcp scheduler=wlc vip=203.0.113.20:80"},
 		{"-A -t 203.0.113.20:80 -p -s wlc", "add tcp-203.0.113.20-80 check.type=none mode=dr persistence=300s protocol=tcp scheduler=wlc vip=203.0.113.20:80"},
 		{"-A -t 203.0.113.20 -p60 -M 255.255.255.0", "add tcp-203.0.113.20-0 check.type=none mode=dr persistence=60s persistence_prefix4=24 protocol=tcp scheduler=wlc vip=203.0.113.20:0"},
