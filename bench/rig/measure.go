@@ -30,7 +30,7 @@ func (s Sample) String() string {
 	for _, n := range []struct {
 		count uint64
 		what  string
-	}{{s.Lost, "lost"}, {s.Late, "late or double"}, {s.Wrong, "wrong"}, {s.Resets, "resets"}} {
+	}{{s.Lost, "lost"}, {s.Late, "late or double"}, {s.Wrong, "wrong"}, {s.Resets, "resets"}, {s.Unsent, "unsent"}} {
 		if n.count > 0 {
 			text += fmt.Sprintf(", %d %s", n.count, n.what)
 		}

@@ -31,6 +31,7 @@ type Count struct {
 	Late   uint64 // answers to such, and answers that came twice
 	Wrong  uint64 // frames that no client should have got, or not like that
 	Resets uint64
+	Unsent uint64 // frames that could not be made
 	Took   time.Duration
 }
 
@@ -106,6 +107,7 @@ func (c *Count) since(before, after tally) {
 	c.Late = after.late - before.late
 	c.Wrong = after.wrong - before.wrong
 	c.Resets = after.resets - before.resets
+	c.Unsent = after.refused - before.refused
 }
 
 // now is what the clients have counted.
