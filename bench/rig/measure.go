@@ -65,11 +65,40 @@ func (r *Rig) sample(measure func() (traffic.Count, error)) (Sample, error) {
 	if err != nil {
 		return Sample{}, r.about(err)
 	}
-	s := Sample{Count: c, PerSecond: c.PerSecond()}
-	if len(r.marks) == 2 {
-		s.Busy = r.marks[1].since(r.marks[0])
+	return Sample{Count: c, PerSecond: c.PerSecond(), Busy: r.busy()}, nil
+}
+
+// A Delay is a measurement of the time that answers take.
+type Delay struct {
+	Busy float64
+	traffic.Times
+}
+
+func (d Delay) String() string {
+	return fmt.Sprintf("p50 %v, p99 %v, p99.9 %v at %.0f/s, core %.0f %% busy, %d lost", d.P50, d.P99, d.P999, d.PerSecond(), 100*d.Busy, d.Lost)
+}
+
+// Latency measures how long round trips take at a rate, of so many sessions, in
+// frames of size bytes. What a device adds is the difference to [Bare].
+func (r *Rig) Latency(ctx context.Context, sessions, size, rate int, d time.Duration) (Delay, error) {
+	if err := r.Warm(ctx, sessions); err != nil {
+		return Delay{}, err
 	}
-	return s, nil
+	if err := r.prefer(true); err != nil {
+		return Delay{}, r.about(err)
+	}
+	defer r.prefer(false)
+	r.marks = r.marks[:0]
+	t, err := r.crowd.Latency(ctx, sessions, size, rate, d)
+	return Delay{r.busy(), t}, r.about(err)
+}
+
+// busy is how much the device's core worked between the last two marks.
+func (r *Rig) busy() float64 {
+	if len(r.marks) < 2 {
+		return 0
+	}
+	return r.marks[1].since(r.marks[0])
 }
 
 func (r *Rig) mark() { r.marks = append(r.marks, jiffies(deviceCore)) }

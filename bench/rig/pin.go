@@ -72,6 +72,24 @@ func place(pid, core int) error {
 	return nil
 }
 
+// prefer has the clients' and the server's receiving threads go before everything
+// else on their core, or not: a generator that spins there must not delay them.
+func (r *Rig) prefer(on bool) error {
+	var attr unix.SchedAttr // SCHED_OTHER
+	attr.Size = unix.SizeofSchedAttr
+	if on {
+		attr.Policy, attr.Priority = unix.SCHED_FIFO, 1
+	}
+	for _, name := range []string{r.ClientPort, r.ServerPort} {
+		for _, pid := range receivers(name) {
+			if err := unix.SchedSetAttr(pid, &attr, 0); err != nil {
+				return fmt.Errorf("thread %d: priority: %w", pid, err)
+			}
+		}
+	}
+	return nil
+}
+
 // stepAside keeps this process, and what it starts, from the device's core.
 func (r *Rig) stepAside() error {
 	if err := unix.SchedGetaffinity(0, &r.cores); err != nil {

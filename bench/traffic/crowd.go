@@ -63,9 +63,13 @@ type Crowd struct {
 
 // As in traffic.c.
 type (
-	control struct{ mode, sessions, size, first, turn, next, random uint32 }
-	slot    struct{ turn, what, state, seq uint32 }
-	tally   struct {
+	control struct {
+		mode, sessions, size, first, turn, next, random uint32
+		_                                               uint32
+		due, gap, until, sent                           uint64
+	}
+	slot  struct{ turn, what, state, seq uint32 }
+	tally struct {
 		answered, late, wrong, resets, refused uint64
 		_                                      [3]uint64
 	}

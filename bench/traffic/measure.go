@@ -184,9 +184,10 @@ func (t *Crowd) generating(f func() error) error {
 
 // begin says what clients do from now on.
 func (t *Crowd) begin(asked control) {
-	c := t.control
-	c.sessions, c.size, c.first, c.turn = asked.sessions, asked.size, asked.first, asked.turn
-	atomic.StoreUint32(&c.mode, asked.mode)
+	c, mode := t.control, asked.mode
+	asked.random, asked.mode = c.random, stop
+	*c = asked
+	atomic.StoreUint32(&c.mode, mode)
 }
 
 // still ends what is under way and waits until nothing more comes.

@@ -25,6 +25,8 @@ struct control {
 	__u32 first, turn;	    // EACH: the session to begin with, and the next one
 	__u32 next;		    // of the generator's list
 	__u32 random;
+	__u64 due, gap, until; // ONCE: when the next request is, and the last one, in CLOCK_MONOTONIC
+	__u64 sent;
 };
 
 // A slot holds what is under way: one request, or one connection. turn counts its
@@ -139,6 +141,12 @@ int generate(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	int v;
 	if (c->mode == ONCE) {
+		__u64 now = bpf_ktime_get_ns();
+		if (now < c->due || now >= c->until)
+			return XDP_DROP;
+		// What was late by more than a millisecond is not made up for.
+		c->due = (now - c->due > 1000000 ? now : c->due) + c->gap;
+		c->sent++;
 		v = request(ctx, c, 0, NO_SLOT);
 	} else {
 		__u32 i = c->next++;

@@ -27,14 +27,15 @@ func main() {
 	size := flag.Int("size", 64, "of frames, bytes")
 	long := flag.Duration("for", 5*time.Second, "each measurement")
 	connections := flag.Bool("connections", false, "TCP connections instead of round trips")
+	rate := flag.Int("rate", 0, "so many round trips a second, and how long they take; 0: as many as there can be")
 	flag.Parse()
-	if err := try(*device, *sessions, *size, *long, *connections); err != nil {
+	if err := try(*device, *sessions, *size, *rate, *long, *connections); err != nil {
 		fmt.Fprintln(os.Stderr, "try:", err)
 		os.Exit(1)
 	}
 }
 
-func try(name, list string, size int, long time.Duration, connections bool) error {
+func try(name, list string, size, rate int, long time.Duration, connections bool) error {
 	d, ok := devices[name]
 	if !ok {
 		return fmt.Errorf("no device %q", name)
@@ -65,6 +66,14 @@ func try(name, list string, size int, long time.Duration, connections bool) erro
 			return err
 		}
 		warm := time.Since(begin)
+		if rate > 0 {
+			l, err := r.Latency(ctx, n, size, rate, long)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s: %d sessions, %d B: %v\n", d.Name(), n, size, l)
+			continue
+		}
 		s, err := r.RoundTrips(ctx, n, size, long)
 		if err != nil {
 			return err
