@@ -4,7 +4,7 @@ SHELL         := /bin/sh
 UNIT           = $$(go list ./... | grep -v /e2e)
 
 # What the tests run beside our own programs, as Debian calls it.
-PACKAGES := bird2 frr nginx haproxy iproute2 nftables curl wrk iperf3 tcpdump ethtool socat iputils-ping gcc libc6-dev
+PACKAGES := bird2 frr keepalived nginx haproxy iproute2 nftables curl wrk iperf3 tcpdump ethtool socat iputils-ping gcc libc6-dev
 
 DEMO_ROUTER ?= embedded# or bird, frr: the real one, installed if need be
 FUZZTIME    ?= 30s#        for each target of `make fuzz`

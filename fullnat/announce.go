@@ -19,11 +19,12 @@ type announcer struct {
 	rounds [announceTimes][]announcement // those to be told for the first time, the second, …; by due
 }
 
-// A place is where an address is: at our station on a link.
+// A place is where an address is: at our station on a link, for so many times.
 type place struct {
-	addr packet.Addr
-	mac  [6]byte
-	port uint8
+	addr  packet.Addr
+	mac   [6]byte
+	port  uint8
+	claim uint32
 }
 
 type announcement struct {
@@ -106,7 +107,7 @@ func (s *Snapshot) places() (all []place) {
 	for i, port := range s.Hops.Ports() {
 		for _, a := range ours {
 			if port.Up && s.onLink(uint8(i), a) {
-				all = append(all, place{a, port.MAC, uint8(i)})
+				all = append(all, place{a, port.MAC, uint8(i), s.claim(a)})
 			}
 		}
 	}

@@ -17,6 +17,9 @@ func (w *Worker) echo(p *packet.Packet) Verdict {
 	if w.snap.owns(p.Tuple.Src) {
 		return DropSpoofed
 	}
+	if w.snap.isBackup(p.Tuple.Dst) {
+		return DropBackup
+	}
 	p.EchoReply()
 	return Answered
 }

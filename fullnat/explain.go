@@ -94,6 +94,10 @@ func (w *Worker) explain(e Explanation, t *packet.Tuple) *Explanation {
 		e.drop(DropFenced)
 		return &e
 	}
+	if w.snap.isBackup(t.Dst) {
+		e.drop(DropBackup)
+		return &e
+	}
 	e.Scheduler = true
 	e.say("service %q listens there; a packet that opens a connection is given to a server, any other is dropped (%s)", svc.Name, DropNoSession.Name())
 	if !w.explainTemplate(&e, svc, t) {

@@ -1,6 +1,7 @@
 package fullnat
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -12,13 +13,22 @@ import (
 type LAN struct {
 	Elsewhere []netip.Addr   // VIPs that another director answers for, or nobody; sorted
 	Inherited []netip.Prefix // local addresses of directors that are gone, which this one answers for
+
+	// Backup are those of Elsewhere that another router holds, which may be no
+	// director: what is sent here all the same goes on with a session that there
+	// is, and opens none (RFC 9568 §6.4.2). Sorted.
+	Backup []netip.Addr
+	// Claims are VIPs that stations may know at another station. Each time the value
+	// changes they are told again.
+	Claims map[netip.Addr]uint32
 }
 
 func (l *LAN) same(o *LAN) bool {
 	if l == nil || o == nil {
 		return l == o
 	}
-	return slices.Equal(l.Elsewhere, o.Elsewhere) && slices.Equal(l.Inherited, o.Inherited)
+	return slices.Equal(l.Elsewhere, o.Elsewhere) && slices.Equal(l.Inherited, o.Inherited) &&
+		slices.Equal(l.Backup, o.Backup) && maps.Equal(l.Claims, o.Claims)
 }
 
 // answers says whether the director answers stations on a link that look for a.
@@ -29,12 +39,25 @@ func (s *Snapshot) answers(a packet.Addr) bool {
 	return s.Services.HasVIP(a) && !s.isElsewhere(a)
 }
 
-func (s *Snapshot) isElsewhere(a packet.Addr) bool {
-	if s.LAN == nil {
+func (s *Snapshot) isElsewhere(a packet.Addr) bool { return s.LAN != nil && among(s.LAN.Elsewhere, a) }
+
+// isBackup says whether a is a VIP that another router holds.
+func (s *Snapshot) isBackup(a packet.Addr) bool { return s.LAN != nil && among(s.LAN.Backup, a) }
+
+func among(sorted []netip.Addr, a packet.Addr) bool {
+	if len(sorted) == 0 {
 		return false
 	}
-	_, found := slices.BinarySearchFunc(s.LAN.Elsewhere, a.Netip(), netip.Addr.Compare)
+	_, found := slices.BinarySearchFunc(sorted, a.Netip(), netip.Addr.Compare)
 	return found
+}
+
+// claim is what a VIP is announced under.
+func (s *Snapshot) claim(a packet.Addr) uint32 {
+	if s.LAN == nil {
+		return 0
+	}
+	return s.LAN.Claims[a.Netip()]
 }
 
 func (s *Snapshot) inherits(a packet.Addr) bool {

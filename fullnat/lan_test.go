@@ -39,6 +39,42 @@ func TestLAN(t *testing.T) {
 	})
 }
 
+// TestBackup: what comes for a VIP that another router holds opens nothing and is
+// not answered, and what there is goes on.
+func TestBackup(t *testing.T) {
+	w := newTestWorker(t, onLinkServices...)
+	const syn, forth = "tcp 198.51.100.7:4711 > 192.0.2.80:443 S ttl 64", "tcp 10.0.0.99:5235 > 10.0.0.11:8443 S ttl 63"
+	w.converse([]row{{"a connection from before", syn, forth, "forwarded"}})
+	vip := []netip.Addr{netip.MustParseAddr("192.0.2.80")}
+	w.snapshot.LAN = &LAN{Elsewhere: vip, Backup: vip}
+	w.publish()
+	w.pass(100 * time.Millisecond)
+	w.sent()
+	w.verdictsSince()
+	w.converse([]row{
+		{"goes on", syn, forth, "forwarded"},
+		{"another is not opened", "tcp 198.51.100.7:4712 > 192.0.2.80:443 S ttl 64", "", "backup"},
+		{"no ping is answered", "icmp 198.51.100.7 > 192.0.2.80 echo ttl 64", "", "backup"},
+		{"and nobody who asks", "arp who-has 192.0.2.80 tell 192.0.2.7", "", "not_ours"},
+	})
+	if n := testing.AllocsPerRun(100, func() { w.workers[0].snap.isBackup(packet.AddrFrom(vip[0])) }); n != 0 {
+		t.Errorf("asking takes %v allocations", n)
+	}
+
+	// It comes here; and once more, after a station has contradicted it.
+	w.snapshot.LAN = &LAN{Claims: map[netip.Addr]uint32{vip[0]: 1}}
+	w.publish()
+	w.pass(100 * time.Millisecond)
+	w.expect("told", "arp who-has 192.0.2.80 tell 192.0.2.80", "originated")
+	w.pass(5 * time.Second)
+	w.sent()
+	w.verdictsSince()
+	w.snapshot.LAN = &LAN{Claims: map[netip.Addr]uint32{vip[0]: 2}}
+	w.publish()
+	w.pass(100 * time.Millisecond)
+	w.expect("told again", "arp who-has 192.0.2.80 tell 192.0.2.80", "originated")
+}
+
 // TestContest: somebody else who says that an address of ours is his is noticed,
 // whichever way he says it.
 func TestContest(t *testing.T) {

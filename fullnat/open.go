@@ -28,6 +28,8 @@ func (w *Worker) open(f *link.Frame, p *packet.Packet, now session.Tick) Verdict
 		return w.seek(f, p, &p.Tuple, now, unknown(from))
 	case w.snap.owns(p.Tuple.Src):
 		return DropSpoofed
+	case w.snap.isBackup(p.Tuple.Dst):
+		return DropBackup
 	case svc.OnePacket && p.Kind == packet.Flow:
 		return w.single(f, p, session.Inbound, now)
 	}

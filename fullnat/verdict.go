@@ -49,6 +49,7 @@ const (
 	DropUnanswered                    // no session here, and the other directors did not answer in time
 	DropSoughtLimit                   // too many packets wait for the other directors to tell whose they are
 	DropFenced                        // would open a connection, but this director has not caught up with the fleet yet
+	DropBackup                        // would open a connection to a VIP that another router holds: see fleetlb vrrp
 	DropStale                         // came while the director was stopped
 	DropFault                         // first of the malformed: one for each packet.Fault follows
 )

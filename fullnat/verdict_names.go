@@ -42,5 +42,6 @@ var verdictTexts = [...]struct{ name, help string }{
 	DropUnanswered:     {"unanswered", "no session here, and the other directors did not answer in time"},
 	DropSoughtLimit:    {"sought_limit", "too many packets wait for the other directors to tell whose they are"},
 	DropFenced:         {"fenced", "would open a connection, but this director has not caught up with the fleet yet"},
+	DropBackup:         {"backup", "would open a connection to a VIP that another router holds: see fleetlb vrrp"},
 	DropStale:          {"stale", "came while the director was stopped"},
 }

@@ -40,6 +40,8 @@ func (d *director) turn(ctx context.Context, heartbeat <-chan time.Time) {
 		d.settle()
 	case <-d.detected():
 		d.forsake()
+	case <-d.elected():
+		d.settle()
 	case <-d.gathered():
 		d.meet()
 		d.settle()
@@ -102,6 +104,9 @@ func (d *director) apply() error {
 		return err
 	}
 	d.table, d.specs, d.plan = table, p.specs, p
+	if err := d.stand(p.groups); err != nil { // resigning, once the workers answer no more
+		return err
+	}
 	d.tell()
 	d.complainOf(p)
 	d.offer(p)
@@ -127,6 +132,7 @@ func (d *director) inputs() *inputs {
 		leaving:  d.drained,
 		held:     d.company.held() != "",
 	}
+	d.polls(in)
 	if d.company != nil {
 		in.others, in.self, in.confirmed = d.company.others, d.self().ID, d.company.confirms
 		in.offers, in.holding, in.handBack = d.company.offers, d.company.holding, d.config.Gossip.HandBack

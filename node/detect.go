@@ -53,8 +53,11 @@ func (d *director) watch() {
 }
 
 // farewell tells the neighbours that the silence to come is no failure, and
-// waits until they know.
+// waits until they know; and the other routers of a LAN that they may take over.
 func (d *director) farewell() {
+	if d.elector != nil {
+		closeWithin(flushWithin, d.elector.Close)
+	}
 	if d.detector != nil {
 		closeWithin(flushWithin, d.detector.Close)
 	}

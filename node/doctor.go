@@ -52,7 +52,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 		all = append(all, b.served(&v.plan.services[i]))
 		all = append(all, waysTo(v.table.Services[i], b.hops.Table(), c)...)
 	}
-	all = append(append(all, v.speech()...), b.silences()...)
+	all = append(append(append(all, v.speech()...), b.silences()...), b.elections()...)
 	return append(append(all, b.fellowship(&v)...), b.contests()...), nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"fleetlb/gossip"
 	"fleetlb/gossip/replica"
 	"fleetlb/node/health"
+	"fleetlb/node/vrrp"
 	"fleetlb/session"
 )
 
@@ -112,6 +113,14 @@ type detector interface {
 	Set([]bfd.Peer) error
 	Sessions() []bfd.Status
 	Drops() map[string]uint64
+	Changes() <-chan struct{}
+	Close(context.Context) error
+}
+
+// An elector is [vrrp.Speaker].
+type elector interface {
+	Set([]vrrp.Group) error
+	Groups() []vrrp.Status
 	Changes() <-chan struct{}
 	Close(context.Context) error
 }

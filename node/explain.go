@@ -107,7 +107,10 @@ func disabled(s *config.Service) (all []string) {
 
 // announcement says whether routers send packets here, and why not.
 func (b backend) announcement(v *view, p *planned, vip netip.Addr) string {
+	elected := b.whereElected(vip)
 	switch {
+	case v.speaker == nil && elected != "":
+		return elected
 	case v.speaker == nil && len(v.others) > 0:
 		return v.whereHeld(vip)
 	case v.speaker == nil:

@@ -30,8 +30,9 @@ var allowed = map[string]string{
 	"node/health":      "",
 	"node/host":        "node/admin node/config",
 	"node/metrics":     "",
+	"node/vrrp":        "",
 	"node": "bgp bgp/bfd gossip gossip/replica session fullnat fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/persist fullnat/service " +
-		"node/admin node/config node/health node/host node/metrics",
+		"node/admin node/config node/health node/host node/metrics node/vrrp",
 	"cmd/fleetlb":         "node/admin cmd/fleetlb/ipvs cmd/fleetlb/foreign",
 	"cmd/fleetlb/ipvs":    "node/admin",
 	"cmd/fleetlb/foreign": "cmd/fleetlb/ipvs",

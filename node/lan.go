@@ -100,15 +100,15 @@ func (in *inputs) inherit() (blocks []netip.Prefix) {
 }
 
 // lan is what the workers are told of who answers where; nil for a director that
-// is alone.
+// shares its VIPs with nobody.
 func (in *inputs) lan(p *plan) *fullnat.LAN {
-	if in.self == 0 {
+	if in.self == 0 && len(in.groups) == 0 {
 		return nil
 	}
 	l := &fullnat.LAN{}
 	for _, s := range p.services {
 		for _, listener := range s.config.Listeners() {
-			if !p.held[listener.Addr] {
+			if !p.held[listener.Addr] && (in.self != 0 || in.grouped(listener.Addr)) {
 				l.Elsewhere = append(l.Elsewhere, listener.Addr)
 			}
 		}
@@ -118,6 +118,7 @@ func (in *inputs) lan(p *plan) *fullnat.LAN {
 	if in.carries() {
 		l.Inherited = in.inherit()
 	}
+	in.lanOfGroups(p.groups, l)
 	return l
 }
 

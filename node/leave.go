@@ -59,8 +59,10 @@ const (
 )
 
 // heard says whether there is anybody who sends connections elsewhere when told:
-// routers, or on a LAN another director, which then answers for the VIPs.
-func (d *director) heard() bool { return d.speaker != nil || !d.company.alone() }
+// routers, or on a LAN another director or router, which then answers for the VIPs.
+func (d *director) heard() bool {
+	return d.speaker != nil || !d.company.alone() || len(d.config.VRRP) > 0
+}
 
 // share lets the other directors know every session there is, those that are
 // being opened included: their next packets may go there.

@@ -85,6 +85,7 @@ func (m meter) Metrics() (metrics.Snapshot, error) {
 	m.measureLinks(&s, c)
 	m.measureFleet(&s, &v, c)
 	m.measureOffload(&s, c)
+	m.measureVRRP(&s)
 	if v.speaker != nil {
 		s.Routes = len(v.plan.routes)
 		measureBGP(&s, v.speaker)

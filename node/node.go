@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -45,6 +46,7 @@ type director struct {
 	plane    dataplane
 	monitor  monitor
 	detector detector           // nil: none
+	elector  elector            // nil: none
 	company  *company           // nil: alone
 	relay    relay              // from the workers to it
 	froze    chan time.Duration // the workers were, for so long
@@ -181,7 +183,8 @@ func (d *director) build() (dismantle func(), err error) {
 	plane := fullnat.New(links, options)
 	d.plane = plane
 	d.liftOff = func() error { return d.drive(plane) }
-	if err := d.watchNeighbors(); err != nil {
+	if err := errors.Join(d.watchNeighbors(), d.startElections()); err != nil {
+		d.farewell()
 		checks.Close()
 		links.Close()
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"fleetlb/gossip"
 	"fleetlb/node/config"
 	"fleetlb/node/health"
+	"fleetlb/node/vrrp"
 	"fleetlb/session"
 )
 
@@ -30,6 +31,9 @@ type inputs struct {
 	self      session.NodeID
 	offers    map[session.NodeID]map[netip.Addr]bool // VIPs that others could serve: whether they hold them
 	holding   map[netip.Addr]bool                    // VIPs that are held here now
+	groups    []vrrp.Group                           // of VIPs that other routers may hold
+	polls     map[vrrp.Place]vrrp.Status             // how it stands with them
+	linked    func(ifname string) bool               // it is up
 	handBack  bool                                   // a VIP goes where it belongs when that director comes back
 	held      bool                                   // nothing may be announced yet
 	alive     bool                                   // the workers come round
@@ -65,6 +69,7 @@ type plan struct {
 	routes   []bgp.Route
 	others   []gossip.Member     // whose blocks are among the routes
 	held     map[netip.Addr]bool // VIPs that could be served here: whether this director answers for them on a LAN
+	groups   []vrrp.Group        // of the inputs, ready or not
 	lan      *fullnat.LAN
 }
 
@@ -85,9 +90,12 @@ func newPlan(in *inputs) *plan {
 		}
 	}
 	p.held = in.hold(slices.Collect(maps.Keys(vips)))
+	p.groups = in.stand(vips, p.held)
 	p.lan = in.lan(p)
 	for vip := range vips {
-		p.routes = append(p.routes, bgp.Route{Prefix: netip.PrefixFrom(vip, vip.BitLen())})
+		if p.held[vip] || !in.grouped(vip) {
+			p.routes = append(p.routes, bgp.Route{Prefix: netip.PrefixFrom(vip, vip.BitLen())})
+		}
 	}
 	if in.carries() {
 		for _, block := range in.locals {

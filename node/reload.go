@@ -12,6 +12,7 @@ import (
 	"fleetlb/fullnat/service"
 	"fleetlb/node/config"
 	"fleetlb/node/metrics"
+	"fleetlb/node/vrrp"
 )
 
 // The settings change one at a time (director.changing), in two steps: what may
@@ -116,6 +117,9 @@ func Check(c *config.Config) error {
 	specs := newPlan(&inputs{services: c.Services, reachable: func(netip.Addr) bool { return true }}).specs
 	if _, err := service.Build(specs, nil); err != nil {
 		return fmt.Errorf("services: %w", err)
+	}
+	if err := vrrp.Check(groupsOf(c)); err != nil {
+		return err
 	}
 	if c.BGP != nil {
 		speaks := speakerConfig(c.BGP)

@@ -22,7 +22,7 @@ func (a *app) nouns() []*cobra.Command {
 	bgp.AddCommand(a.neighbors(), a.routes())
 	return []*cobra.Command{
 		a.status(), a.services(), a.servers(), a.traffic(), a.health(), a.sessions(), a.persistence(),
-		a.nodesNoun(), bgp, a.pool(), a.drops(), a.config(),
+		a.nodesNoun(), a.vrrp(), bgp, a.pool(), a.drops(), a.config(),
 	}
 }
 
@@ -195,6 +195,32 @@ on a LAN. PROBLEM is why it does not fit into the fleet.`,
 			return []string{n.Name, place(n.Address), n.State, ago(n.SinceS), number(n.Sessions),
 				fmt.Sprintf("%d/%d", n.Slots, n.SlotsOf), fmt.Sprintf("%dms", n.SyncLagMS), number(n.AtRisk), number(n.VIPs),
 				n.ConfigDigest, n.Version, n.Problem}
+		}), err
+	})
+}
+
+func (a *app) vrrp() *cobra.Command {
+	return a.noun(&cobra.Command{
+		Use: "vrrp", GroupID: groupLook,
+		Short: "VIPs on a LAN that are held in turn with other routers",
+		Long: `VIPs on a LAN that are held in turn with other routers, by group.
+
+STATE is active (this director holds the VIPs), backup, or init: it takes no part,
+because it drains, no service of the group has its quorum, or for the PROBLEM that
+is named. HOLDER is the router that holds them, with its priority. TAKEN is how
+often this director has taken them over, REASON why the state changed last.`,
+	}, func(ctx context.Context, d *admin.Client, _ []string) (view, error) {
+		list, err := d.VRRP(ctx)
+		return viewOf(list, "NAME INTERFACE ID VIPS STATE SINCE PRIORITY HOLDER INTERVAL TAKEN REASON PROBLEM", func(g admin.VRRP) []string {
+			holder, vips := "", make([]string, len(g.VIPs))
+			if g.Active.IsValid() {
+				holder = fmt.Sprintf("%s (%d)", g.Active, g.ActivePriority)
+			}
+			for i, a := range g.VIPs {
+				vips[i] = a.String()
+			}
+			return []string{g.Name, g.Interface, number(g.ID), strings.Join(vips, " "), g.State, ago(g.SinceS), number(g.Priority),
+				holder, fmt.Sprintf("%dms", g.IntervalMS), count(g.Transitions), g.Reason, g.Problem}
 		}), err
 	})
 }

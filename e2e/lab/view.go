@@ -178,3 +178,19 @@ func (d *Director) AwaitAllUp(timeout time.Duration) error {
 		return nil
 	})
 }
+
+// VRRPView is one group of VIPs that are held in turn.
+type VRRPView struct {
+	Name           string `json:"name"`
+	ID             int    `json:"id"`
+	State          string `json:"state"`
+	Priority       int    `json:"priority"`
+	Active         string `json:"active"`
+	ActivePriority int    `json:"active_priority"`
+	IntervalMS     int    `json:"interval_ms"`
+	Transitions    int    `json:"transitions"`
+	Problem        string `json:"problem"`
+}
+
+// VRRP lists them, by name.
+func (d *Director) VRRP() ([]VRRPView, error) { return read[VRRPView](d, "vrrp") }

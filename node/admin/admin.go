@@ -47,6 +47,7 @@ type Backend interface {
 	Sessions(context.Context, SessionFilter) iter.Seq2[Session, error]
 	Persistence(ctx context.Context, service string) ([]Persistence, error) // of all services when ""
 	Nodes(context.Context) ([]Node, error)
+	VRRP(context.Context) ([]VRRP, error)
 	Neighbors(context.Context) ([]Neighbor, error)
 	Routes(context.Context) ([]Route, error)
 	Pool(context.Context) ([]Pool, error)

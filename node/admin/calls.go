@@ -32,6 +32,10 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	return list[Node](ctx, c, "nodes", nil)
 }
 
+func (c *Client) VRRP(ctx context.Context) ([]VRRP, error) {
+	return list[VRRP](ctx, c, "vrrp", nil)
+}
+
 func (c *Client) Neighbors(ctx context.Context) ([]Neighbor, error) {
 	return list[Neighbor](ctx, c, "bgp neighbors", nil)
 }

@@ -176,6 +176,26 @@ type KeyHolder struct {
 	Error  string   `json:"error"` // why it could not be asked, or would not
 }
 
+// VRRP is a group of VIPs that routers on a LAN hold in turn.
+type VRRP struct {
+	Name           string       `json:"name"`
+	Interface      string       `json:"interface"`
+	ID             int          `json:"id"`
+	VIPs           []netip.Addr `json:"vips"`
+	State          string       `json:"state"` // init (takes no part: not ready) | backup | active
+	SinceS         int64        `json:"since_s"`
+	Priority       int          `json:"priority"`
+	Active         netip.Addr   `json:"active"` // the router that holds them; zero: nobody that is known
+	ActivePriority int          `json:"active_priority"`
+	IntervalMS     int64        `json:"interval_ms"` // from advertisement to advertisement, as the active one says it
+	Transitions    uint64       `json:"transitions"` // to active
+	Reason         string       `json:"reason"`      // of the last transition
+	Sent           uint64       `json:"sent"`
+	Received       uint64       `json:"received"`
+	Dropped        uint64       `json:"dropped"` // of what came
+	Problem        string       `json:"problem"`
+}
+
 // Neighbor is one BGP neighbour.
 type Neighbor struct {
 	Address   netip.Addr `json:"address"`

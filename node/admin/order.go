@@ -30,6 +30,7 @@ func comparePersistence(a, b Persistence) int {
 	return cmp.Or(strings.Compare(a.Service, b.Service), comparePrefixes(a.Client, b.Client))
 }
 
+func compareVRRP(a, b VRRP) int          { return strings.Compare(a.Name, b.Name) }
 func compareNodes(a, b Node) int         { return strings.Compare(a.Name, b.Name) }
 func compareHolders(a, b KeyHolder) int  { return strings.Compare(a.Member, b.Member) }
 func compareNeighbors(a, b Neighbor) int { return a.Address.Compare(b.Address) }

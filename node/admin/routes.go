@@ -24,6 +24,7 @@ func routes(b Backend) http.Handler {
 	noun(m, "health", ofService(b.Health), compareHealth)
 	noun(m, "persistence", ofService(b.Persistence), comparePersistence)
 	noun(m, "nodes", plain(b.Nodes), compareNodes)
+	noun(m, "vrrp", plain(b.VRRP), compareVRRP)
 	noun(m, "bgp neighbors", plain(b.Neighbors), compareNeighbors)
 	noun(m, "bgp routes", plain(b.Routes), compareRoutes)
 	noun(m, "pool", plain(b.Pool), comparePools)

@@ -31,6 +31,7 @@ type Config struct {
 	Fullnat   Fullnat   `toml:"fullnat"`
 	BGP       *BGP      `toml:"bgp"`               // nil: nothing is announced
 	Gossip    *Gossip   `toml:"gossip" restart:""` // nil: a director on its own
+	VRRP      []VRRP    `toml:"vrrp" id:"name"`    // whose addresses routers on a LAN hold in turn
 	Dataplane Dataplane `toml:"dataplane"`
 	Admin     Admin     `toml:"admin"`
 	Services  []Service `toml:"service" id:"name"` // in the order of the files
@@ -100,6 +101,21 @@ type Gossip struct {
 	Replicas    int              `toml:"replicas" in:"0..16" restart:""` // directors that know a session beside its own
 	HandBack    bool             `toml:"hand_back"`                      // on a LAN without BGP: a VIP goes back to the director it belongs to when that is there again
 	SyncTimeout time.Duration    `toml:"sync_timeout" in:"1s..1h"`       // a director that starts announces after this long even if it has not learned all sessions
+}
+
+// VRRP is a virtual router (RFC 9568): VIPs that this director holds on a LAN
+// while no other router does that has a greater right to.
+type VRRP struct {
+	Name         string        `toml:"name" need:""`
+	Interface    string        `toml:"interface"`              // one of node.interfaces; "": the only one there is
+	ID           int           `toml:"id" in:"1..255" need:""` // the VRID
+	Priority     int           `toml:"priority" in:"1..255"`
+	Interval     time.Duration `toml:"interval" in:"10ms..40950ms"` // from advertisement to advertisement
+	Preempt      bool          `toml:"preempt"`                     // take over from a router of less priority
+	PreemptDelay time.Duration `toml:"preempt_delay" in:"0s..1000s"`
+	VIPs         []netip.Addr  `toml:"vips" need:""`
+	Source       netip.Addr    `toml:"source"`                        // to speak from; invalid: the interface's first address, or its link-local one
+	Checksum     string        `toml:"checksum" in:"rfc5798 rfc9568"` // of advertisements over IPv4: with a pseudo-header or without
 }
 
 // Dataplane is how packets are carried.

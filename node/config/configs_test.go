@@ -102,6 +102,8 @@ func TestReference(t *testing.T) {
 	c := must(t, examples+"reference.toml")
 	c.Node.Name, c.Node.Interfaces, c.Fullnat.LocalAddresses = "", nil, nil
 	d := defaultConfig("")
+	held := c.VRRP[0]
+	held.Name, held.Interface, held.ID, held.VIPs = "", "", 0, nil
 	s := c.Services[0]
 	s.Name, s.VIP, s.Servers = "", d.Admin.Metrics, nil
 	s.Check, s.Servers = Check{}, nil
@@ -111,7 +113,7 @@ func TestReference(t *testing.T) {
 	n.Address, n.ASN = defaultNeighbor().Address, 0
 	for _, tt := range []struct{ got, want any }{
 		{c.Node, d.Node}, {c.Fullnat, d.Fullnat}, {c.Dataplane, d.Dataplane}, {c.Admin, d.Admin},
-		{c.BGP.ListenPort, defaultBGP().ListenPort}, {n, defaultNeighbor()}, {c.Gossip.Replicas, defaultGossip().Replicas},
+		{c.BGP.ListenPort, defaultBGP().ListenPort}, {n, defaultNeighbor()}, {c.Gossip.Replicas, defaultGossip().Replicas}, {held, defaultVRRP()},
 		{s, web}, {c.Services[0].Check, defaultCheck("http")}, {c.Services[1].Check, defaultCheck("https")},
 		{c.Services[2].Check, defaultCheck("tcp")}, {c.Services[3].Timeouts, defaultTimeouts("udp")},
 		{c.Services[4].Check.DNSType, defaultCheck("dns").DNSType},

@@ -317,6 +317,8 @@ func (l *loader) fresh(into reflect.Value, table map[string]any) {
 		*v = defaultNeighbor()
 	case *Gossip:
 		*v = defaultGossip()
+	case *VRRP:
+		*v = defaultVRRP()
 	case *Service:
 		*v = defaultService(word("protocol", "tcp"))
 		l.check = &v.Check

@@ -40,6 +40,11 @@ func defaultGossip() Gossip {
 	return Gossip{Label: "fleetlb", Replicas: 2, HandBack: true, SyncTimeout: 30 * time.Second}
 }
 
+// What keepalived does by default.
+func defaultVRRP() VRRP {
+	return VRRP{Priority: 100, Interval: time.Second, Preempt: true, Checksum: "rfc5798"}
+}
+
 func defaultService(protocol string) Service {
 	return Service{
 		Protocol:      protocol,

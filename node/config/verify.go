@@ -27,6 +27,7 @@ func (l *loader) verify() {
 	l.verifyGossip(l.places.at("gossip"))
 	l.verifyAdmin(l.places.at("admin"))
 	l.verifyServices(l.places.at("service"))
+	l.verifyVRRP(l.places.at("vrrp"))
 }
 
 // near is where to complain about a key that may be absent: at it, or at its

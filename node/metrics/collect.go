@@ -86,7 +86,7 @@ var all = []*prometheus.Desc{
 	reloads, reloadOK, configTimestamp,
 }
 
-func described() []*prometheus.Desc { return append(slices.Clip(all), fleetDescs...) }
+func described() []*prometheus.Desc { return slices.Concat(all, fleetDescs, vrrpDescs) }
 
 // collector turns snapshots into samples.
 type collector struct{ source Source }
@@ -118,6 +118,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	o.count(displaced, float64(s.Displaced))
 	if s.Fleet != nil {
 		o.fleet(s.Fleet)
+	}
+	for i := range s.VRRP {
+		o.vrrp(&s.VRRP[i])
 	}
 	o.gauge(templates, float64(s.Templates))
 	o.count(templatesEvicted, float64(s.TemplatesEvicted))

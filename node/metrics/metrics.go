@@ -20,6 +20,8 @@
 //	                                                messages_refused_total{reason} replication_lag_seconds
 //	                                                sessions_at_risk records_unacknowledged packets_parked
 //	                                                replication_bytes_total{direction}
+//	fleetlb_vrrp_…{group,interface,id}              state{state} priority taken_total
+//	                                                advertisements_total{direction} advertisements_dropped_total{reason}
 //	fleetlb_server_persistent_clients, _upper_threshold, _overloaded   where there are such things
 //	fleetlb_persistence_templates, fleetlb_persistence_evicted_total
 //	fleetlb_local_ports{address}, _local_sessions{address}, _local_ports_busiest{address}
@@ -61,6 +63,7 @@ type Snapshot struct {
 
 	Displaced uint64 // half-open or ended sessions that gave their place to new ones
 	Fleet     *Fleet // nil: alone
+	VRRP      []VRRP
 
 	Routes          int // wanted announced
 	SpeakerRestarts int
@@ -129,6 +132,19 @@ type BFD struct {
 
 // States are those of RFC 4271 §8.2.2, as they appear in the label.
 var States = []string{"idle", "connect", "active", "opensent", "openconfirm", "established"}
+
+// VRRP is one group of VIPs that routers on a LAN hold in turn.
+type VRRP struct {
+	Name, Interface, ID string
+	State               string // one of VRRPStates
+	Priority            int
+	Transitions         uint64 // to active
+	Sent, Received      uint64
+	Drops               []Drop
+}
+
+// VRRPStates are those of RFC 9568 §6.4, as they appear in the label.
+var VRRPStates = []string{"init", "backup", "active"}
 
 // Worker is one worker of the dataplane.
 type Worker struct {

@@ -23,6 +23,7 @@ type Director struct {
 	HealthList   []admin.Health
 	SessionList  []admin.Session
 	NodeList     []admin.Node
+	VRRPList     []admin.VRRP
 	NeighborList []admin.Neighbor
 	RouteList    []admin.Route
 	PoolList     []admin.Pool
@@ -129,6 +130,8 @@ func (d *Director) Sessions(_ context.Context, f admin.SessionFilter) iter.Seq2[
 }
 
 func (d *Director) Nodes(context.Context) ([]admin.Node, error) { return read(d, "nodes", &d.NodeList) }
+
+func (d *Director) VRRP(context.Context) ([]admin.VRRP, error) { return read(d, "vrrp", &d.VRRPList) }
 
 func (d *Director) Neighbors(context.Context) ([]admin.Neighbor, error) {
 	return read(d, "bgp neighbors", &d.NeighborList)

@@ -73,6 +73,14 @@ func Example() *Director {
 			{Name: "lb3", Address: at("10.1.0.13:7946"), State: "dead", Epoch: 1700000100, ConfigDigest: "77aa0012", Version: "1.0", SinceS: 95,
 				Problem: "its services differ from ours"},
 		},
+		VRRPList: []admin.VRRP{
+			{Name: "lan6", Interface: "eth0", ID: 51, VIPs: []netip.Addr{ip("2001:db8::10"), ip("2001:db8::11")}, State: "backup", SinceS: 95, Priority: 100,
+				Active: ip("fe80::9"), ActivePriority: 150, IntervalMS: 500, Transitions: 1, Reason: "fe80::9 has priority 150", Sent: 20, Received: 190},
+			{Name: "lan", Interface: "eth0", ID: 51, VIPs: []netip.Addr{ip("203.0.113.10")}, State: "active", SinceS: 7400, Priority: 100,
+				Active: ip("10.1.0.11"), ActivePriority: 100, IntervalMS: 1000, Transitions: 1, Reason: "nobody else was heard in time", Sent: 7401, Received: 2, Dropped: 1},
+			{Name: "inner", Interface: "eth1", ID: 7, VIPs: []netip.Addr{ip("10.3.0.80")}, State: "init", SinceS: 3, Priority: 100,
+				IntervalMS: 1000, Reason: "not ready", Problem: "interface eth1 has no IPv4 address to speak from"},
+		},
 		Holders: []admin.KeyHolder{
 			{Member: "lb2", Keys: []string{"1f00ba11"}},
 			{Member: "lb1", Keys: []string{"1f00ba11"}},
