@@ -121,6 +121,8 @@ func TestNouns(t *testing.T) {
 	nodes, err := c.Nodes(ctx)
 	slices.SortFunc(d.NodeList, func(a, b admin.Node) int { return strings.Compare(a.Name, b.Name) })
 	same("nodes", nodes, d.NodeList, err)
+	groups, err := c.VRRP(ctx)
+	same("vrrp", groups, []admin.VRRP{d.VRRPList[2], d.VRRPList[1], d.VRRPList[0]}, err)
 	neighbors, err := c.Neighbors(ctx)
 	same("bgp neighbors", neighbors, []admin.Neighbor{d.NeighborList[1], d.NeighborList[0]}, err)
 	routes, err := c.Routes(ctx)
@@ -145,6 +147,7 @@ func TestKeys(t *testing.T) {
 		"persistence":   "service client server expires_s sessions",
 		"sessions":      "protocol state client vip local server home role expires_s packets_in packets_out bytes_in bytes_out mode node",
 		"nodes":         "name address state epoch sessions slots sync_lag_ms config_digest slots_of at_risk version since_s vips problem",
+		"vrrp":          "name interface id vips state since_s priority active active_priority interval_ms transitions reason sent received dropped problem",
 		"bgp/neighbors": "address asn state uptime_s announced bfd",
 		"bgp/routes":    "prefix for prepend med communities neighbors",
 		"drops":         "reason packets",
@@ -192,7 +195,7 @@ func TestKeys(t *testing.T) {
 
 func TestEmptyListsAreArrays(t *testing.T) {
 	path, _ := open(t, &admintest.Director{})
-	for _, noun := range []string{"services", "servers", "health", "sessions", "nodes", "bgp/neighbors", "bgp/routes", "pool", "drops", "doctor"} {
+	for _, noun := range []string{"services", "servers", "health", "sessions", "nodes", "vrrp", "bgp/neighbors", "bgp/routes", "pool", "drops", "doctor"} {
 		if code, body := raw(t, path, "GET", "/v1/"+noun, nil); code != 200 || body != "[]" {
 			t.Errorf("%s: %d %s, want 200 []", noun, code, body)
 		}

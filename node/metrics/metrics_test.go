@@ -57,6 +57,7 @@ func example() Snapshot {
 		Offload:    Offload{Mode: "native", Sessions: 12, Room: 1024, Packets: 4711, Bytes: 81500},
 		Routes:     3, SpeakerRestarts: 1, ReloadsApplied: 2, ReloadsRefused: 1, LastReloadRefused: true,
 		ConfigLoaded: time.Unix(1700007500, 0), Displaced: 9,
+		VRRP: []VRRP{{Name: "lan", Interface: "eth0", ID: "51", State: "active", Priority: 150, Transitions: 2, Sent: 7401, Received: 12, Drops: []Drop{{"bad_version", 3}}}},
 		Fleet: &Fleet{
 			Members: []Count{{"serving", 2}, {"dead", 1}}, Roles: []Count{{"home", 3}, {"adopted", 1}, {"replica", 7}},
 			Events: []Count{{"told", 12}, {"adopted", 1}}, Refused: []Drop{{"forged", 4}},
