@@ -93,6 +93,7 @@ type news struct {
 
 	faces  [2 * applyPerTurn]packet.Tuple // of those in hand
 	tuples [2 * applyPerTurn]*packet.Tuple
+	hashes [2 * applyPerTurn]session.Hash
 }
 
 type item struct {
@@ -126,7 +127,7 @@ func (w *Worker) apply(now session.Tick) {
 		n.faces[2*i], n.faces[2*i+1] = r.Face(session.Inbound), r.Face(session.Outbound)
 		n.tuples[2*i], n.tuples[2*i+1] = &n.faces[2*i], &n.faces[2*i+1]
 	}
-	w.sessions.Prefetch(n.tuples[:2*count])
+	w.sessions.Prefetch(n.tuples[:2*count], n.hashes[:])
 	for i := range count {
 		w.believe(&n.ring[(from+uint32(i))%newsSize], now)
 	}

@@ -15,7 +15,8 @@ const batchSize = 64
 type batch struct {
 	frames  [batchSize]*link.Frame
 	packets [batchSize]packet.Packet
-	tuples  [batchSize]*packet.Tuple // of packets
+	tuples  [batchSize]*packet.Tuple // of packets,
+	hashes  [batchSize]session.Hash  // and theirs
 	faults  [batchSize]Verdict       // why the frame is no packet; Forwarded: it is one
 	hops    [batchSize]uint8         // how often the frame was handed over
 	n       int                      // frames there are,
@@ -50,7 +51,7 @@ func (w *Worker) carryRest(now session.Tick) (done bool) {
 		f := b.frames[b.parsed]
 		b.faults[b.parsed] = w.parse(f, &b.packets[b.parsed])
 	}
-	w.sessions.Prefetch(b.tuples[b.at:b.n])
+	w.sessions.Prefetch(b.tuples[b.at:b.n], b.hashes[b.at:b.n])
 	for ; b.at < b.n; b.at++ {
 		f := b.frames[b.at]
 		w.settle(f, w.forward(f, &b.packets[b.at], now))
@@ -98,7 +99,7 @@ func (w *Worker) forward(f *link.Frame, p *packet.Packet, now session.Tick) Verd
 		return fault
 	}
 	if p.Kind == packet.Flow {
-		return w.flow(f, p, now)
+		return w.flow(f, p, w.batch.hashes[w.batch.at], now)
 	}
 	return w.unusual(f, p, now)
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // flow carries a packet that shows its ports: find its session, or open one.
-func (w *Worker) flow(f *link.Frame, p *packet.Packet, now session.Tick) Verdict {
-	s, dir := w.sessions.Find(&p.Tuple)
+func (w *Worker) flow(f *link.Frame, p *packet.Packet, hash session.Hash, now session.Tick) Verdict {
+	s, dir := w.sessions.FindHash(&p.Tuple, hash)
 	if s != nil && dir == session.Inbound && w.succeeds(p, s) {
 		w.supersede(s)
 		s = nil
@@ -132,10 +132,10 @@ func unreachable(path *session.Path, dir session.Direction) Verdict {
 
 // leave sends a packet that is ready to the next hop of to: whole, in fragments,
 // or later, once the next hop is resolved.
-func (w *Worker) leave(f *link.Frame, p *packet.Packet, to packet.Addr, hop *nexthop.Hop, now session.Tick) Verdict {
+func (w *Worker) leave(f *link.Frame, p *packet.Packet, to *packet.Addr, hop *nexthop.Hop, now session.Tick) Verdict {
 	switch {
 	case !hop.Resolved:
-		return w.park(f, to, now)
+		return w.park(f, *to, now)
 	case oversize(f, p, max(int(hop.MTU), minMTU)):
 		return w.cut(f, p, hop)
 	}

@@ -116,7 +116,7 @@ func (w *Worker) firstFragment(f *link.Frame, p *packet.Packet, now session.Tick
 	if owner := w.owner(&p.Tuple, from); owner != w.id {
 		return w.handOver(f, owner)
 	}
-	return w.flow(f, p, now)
+	return w.flow(f, p, w.sessions.Hash(&p.Tuple), now)
 }
 
 // laterFragment carries a fragment of a datagram whose first one had this tuple.

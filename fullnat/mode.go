@@ -60,11 +60,11 @@ func (w *Worker) expressed(path *session.Path, s *SessionInfo, dir session.Direc
 }
 
 // destination is whose next hop a packet of s takes.
-func destination(s *session.Session, path *session.Path, dir session.Direction) packet.Addr {
+func destination(s *session.Session, path *session.Path, dir session.Direction) *packet.Addr {
 	if dir == session.Inbound {
-		return path.Server
+		return &path.Server
 	}
-	return s.Client
+	return &s.Client
 }
 
 // room is how long a packet may be that goes along a path by a hop.

@@ -78,5 +78,5 @@ func (w *Worker) leaveLate(f *link.Frame, to packet.Addr, hop *nexthop.Hop, now 
 	if fault := w.parse(f, &w.pending.packet); fault != Forwarded {
 		return fault
 	}
-	return w.leave(f, &w.pending.packet, to, hop, now)
+	return w.leave(f, &w.pending.packet, &to, hop, now)
 }

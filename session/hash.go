@@ -8,6 +8,9 @@ import (
 	"fleetlb/fullnat/packet"
 )
 
+// A Hash is that of a tuple, by which one table finds its session.
+type Hash uint64
+
 // A hashKey makes the index's hash unpredictable: whoever may choose client
 // addresses and ports must not be able to aim them all at one bucket.
 type hashKey [6]uint64
@@ -26,7 +29,7 @@ func newHashKey() (k hashKey) {
 // follow each other, as local ports do, to buckets that do, and with an unlucky
 // key to few of them. The seeded hash of hash/maphash takes four times as long
 // for a Tuple.
-func (k *hashKey) hash(t *packet.Tuple) uint64 {
+func (k *hashKey) hash(t *packet.Tuple) Hash {
 	src := fold(
 		binary.LittleEndian.Uint64(t.Src[:8])^k[0],
 		binary.LittleEndian.Uint64(t.Src[8:])^k[1])
@@ -34,7 +37,7 @@ func (k *hashKey) hash(t *packet.Tuple) uint64 {
 		binary.LittleEndian.Uint64(t.Dst[:8])^k[2],
 		binary.LittleEndian.Uint64(t.Dst[8:])^k[3])
 	rest := uint64(t.SrcPort)<<32 | uint64(t.DstPort)<<16 | uint64(t.Protocol)
-	return fold(fold(src^dst, rest^k[4]), k[5])
+	return Hash(fold(fold(src^dst, rest^k[4]), k[5]))
 }
 
 func fold(a, b uint64) uint64 {

@@ -41,15 +41,15 @@ func (r ref) number() uint32       { return uint32(r >> 1) }
 func (r ref) direction() Direction { return Direction(r & 1) }
 
 // newIndex makes an index for both faces of so many sessions.
-func newIndex(sessions int) index {
+func newIndex(t *Table, sessions int) index {
 	const perHundred = lanes * loadPercent
-	return index{newHashKey(), slab[bucket]((2*sessions*100+perHundred-1)/perHundred + 1)}
+	return index{newHashKey(), slab[bucket](t, (2*sessions*100+perHundred-1)/perHundred+1)}
 }
 
 // home returns where a hash belongs: the bucket from its high bits, the tag from
 // its low ones.
-func (x *index) home(h uint64) (at int, tag uint8) {
-	hi, _ := bits.Mul64(h, uint64(len(x.buckets)))
+func (x *index) home(h Hash) (at int, tag uint8) {
+	hi, _ := bits.Mul64(uint64(h), uint64(len(x.buckets)))
 	return int(hi), uint8(h&0xff*255>>8) + 1
 }
 
@@ -124,8 +124,16 @@ func (b *bucket) set(lane int, tag uint8, r ref) {
 // Find returns the session that a packet of this tuple belongs to and which way
 // the packet goes, or nil.
 func (t *Table) Find(tu *packet.Tuple) (*Session, Direction) {
+	return t.FindHash(tu, t.Hash(tu))
+}
+
+// Hash returns the hash of a tuple in this table.
+func (t *Table) Hash(tu *packet.Tuple) Hash { return t.index.key.hash(tu) }
+
+// FindHash is Find for a tuple whose hash is known.
+func (t *Table) FindHash(tu *packet.Tuple, h Hash) (*Session, Direction) {
 	x := &t.index
-	at, tag := x.home(x.key.hash(tu))
+	at, tag := x.home(h)
 	for range x.buckets { // of a very small table, all may have been passed
 		b := &x.buckets[at]
 		for m := b.match(tag); m != 0; m = m.rest() {

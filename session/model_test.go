@@ -285,7 +285,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add(slices.Concat(every, every))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		const sessions = 40
-		x := newIndex(sessions)
+		x := newIndex(new(Table), sessions)
 		x.buckets = x.buckets[:7] // just enough
 		held := map[byte]bool{}
 		face := func(b byte) *packet.Tuple { return &packet.Tuple{SrcPort: uint16(b), Protocol: packet.TCP} }
@@ -409,7 +409,7 @@ func TestIndexLoad(t *testing.T) {
 	}
 	for name, tuple := range tuples {
 		for range 5 { // keys
-			x := newIndex(faces / 2)
+			x := newIndex(new(Table), faces/2)
 			for i := range faces {
 				tu := tuple(i)
 				x.insert(&tu, ref(i))

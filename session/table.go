@@ -61,9 +61,6 @@ func NewTable(c Config) *Table {
 		panic("session: table for impossible sessions or slots")
 	}
 	t := &Table{
-		index:    newIndex(places),
-		sessions: slab[Session](1 + places),
-		cold:     slab[cold](1 + places),
 		openable: c.Sessions,
 		replicas: c.Replicas,
 		lives:    newLives(),
@@ -75,6 +72,9 @@ func NewTable(c Config) *Table {
 		ports:    newPorts(c.Slots),
 		detach:   c.Detach,
 	}
+	t.index = newIndex(t, places)
+	t.sessions = slab[Session](t, 1+places)
+	t.cold = slab[cold](t, 1+places)
 	return t
 }
 

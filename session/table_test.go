@@ -183,14 +183,14 @@ func TestNothingAllocates(t *testing.T) {
 	client := addr("198.51.100.7")
 	known, _ := table.Open(client, 1, path, 0)
 	face := table.Face(known, Outbound)
-	batch := []*packet.Tuple{&face, &face, &face}
+	batch, hashes := []*packet.Tuple{&face, &face, &face}, make([]Hash, 3)
 	stranger := face.Reverse()
 	syn := tcpPacket(packet.FlagSYN, 1, 0, 0)
 	var into [8]*Session
 	now := Tick(0)
 	for name, f := range map[string]func(){
 		"Find":     func() { table.Find(&face); table.Find(&stranger) },
-		"Prefetch": func() { table.Prefetch(batch) },
+		"Prefetch": func() { table.Prefetch(batch, hashes) },
 		"Track":    func() { table.Track(known, Outbound, syn, now) },
 		"Open and Close": func() {
 			s, _ := table.Open(client, 2, path, now)
