@@ -30,7 +30,7 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 		return nil, err
 	}
 	all := host.Examine(v.running, own, b.ports.Unguarded())
-	all = append(all, b.beat(), b.steering(), b.lifted(c), file(&v, own))
+	all = append(all, b.beat(), b.steering(), admin.OK("driver", b.driving()), b.lifted(c), file(&v, own))
 	all = append(all, full("sessions", c.Fleet.Roles[session.Home], c.Room, "raise node.max_sessions and restart, or add a director"))
 	if len(pools) > 0 {
 		p := slices.MaxFunc(pools, func(a, b fullnat.PoolInfo) int { return cmp.Compare(a.BusiestPorts, b.BusiestPorts) })

@@ -79,6 +79,7 @@ type ports interface {
 	Interfaces() []link.Interface
 	Steering() string
 	Unguarded() error
+	Driver() string
 	Stats() []link.Stat
 }
 

@@ -52,6 +52,7 @@ type director struct {
 	froze    chan time.Duration // the workers were, for so long
 	rivals   rivals             // who answer for our addresses as well
 	offload  offloader          // nil: none wanted
+	express  offloader          // in its stead, for the drivers to feed the workers' rings; nil: not
 	liftOff  func() error       // has sessions lifted, once there is a snapshot
 	replaced bool               // another director takes over
 
@@ -160,7 +161,7 @@ const mostWorkers = 256
 func (d *director) build() (dismantle func(), err error) {
 	n := &d.config.Node
 	d.workers = cmp.Or(n.Workers, min(runtime.GOMAXPROCS(0), mostWorkers))
-	links, err := link.Open(n.Interfaces, d.workers)
+	links, err := link.Open(n.Interfaces, d.workers, d.config.Dataplane.Driver != "packet")
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +183,7 @@ func (d *director) build() (dismantle func(), err error) {
 	options.Contested = d.contested
 	plane := fullnat.New(links, options)
 	d.plane = plane
-	d.liftOff = func() error { return d.drive(plane) }
+	d.liftOff = func() error { return d.drive(plane, links.Express()) }
 	if err := errors.Join(d.watchNeighbors(), d.startElections()); err != nil {
 		d.farewell()
 		checks.Close()

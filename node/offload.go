@@ -1,10 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"fleetlb/fullnat"
 	"fleetlb/fullnat/offload"
@@ -21,7 +23,9 @@ type offloader interface {
 
 // drive lifts the plane's sessions into the drivers of the interfaces, as far as
 // the operator wants it.
-func (d *director) drive(plane *fullnat.Plane) error {
+// What goes up then has the short way to the workers, express, if there is one; it
+// has that also where nothing is to be lifted.
+func (d *director) drive(plane *fullnat.Plane, express int) error {
 	wanted := d.config.Dataplane.Offload
 	legacy, err := offload.Inherit(d.config.Node.Name)
 	if err != nil {
@@ -30,6 +34,9 @@ func (d *director) drive(plane *fullnat.Plane) error {
 	if wanted == "off" {
 		if legacy != nil {
 			legacy.Close()
+		}
+		if express >= 0 {
+			d.express, err = offload.DriveAlone(d.config.Node.Interfaces, express, d.log)
 		}
 		return nil
 	}
@@ -40,7 +47,7 @@ func (d *director) drive(plane *fullnat.Plane) error {
 			d.restore(plane, legacy)
 		}
 	}
-	driver, err := offload.Drive(d.config.Node.Interfaces, plane.Capacity(), legacy, ready, d.log)
+	driver, err := offload.Drive(d.config.Node.Interfaces, plane.Capacity(), legacy, ready, express, d.log)
 	if err != nil && (wanted == "required" || driver == nil) {
 		if driver != nil {
 			driver.Close()
@@ -86,6 +93,9 @@ func (d *director) replaceOn(ctx context.Context, told <-chan os.Signal, end con
 
 // ground ends it, once the workers have ended.
 func (d *director) ground() {
+	if d.express != nil {
+		d.express.Close()
+	}
 	switch {
 	case d.offload == nil:
 	case d.replaced:
@@ -95,6 +105,18 @@ func (d *director) ground() {
 	default:
 		d.offload.Close()
 	}
+}
+
+// driving is how the workers get at the frames.
+func (d *director) driving() string {
+	how, drivers := d.ports.Driver(), d.offloading()
+	if d.express != nil {
+		drivers = d.express.Status()
+	}
+	if strings.HasPrefix(how, "AF_XDP") && drivers.Mode != "native" {
+		how = "AF_XDP rings to send, packet sockets to receive: " + cmp.Or(drivers.Reason, "no program runs in the drivers")
+	}
+	return how
 }
 
 // offloading is what the offload does.

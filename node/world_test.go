@@ -175,6 +175,7 @@ func (w *world) Now() session.Tick         { return 1 }
 func (w *world) Interfaces() []link.Interface { return []link.Interface{{Name: "eth0"}} }
 func (w *world) Steering() string             { return "eBPF: as it should be" }
 func (w *world) Unguarded() error             { return nil }
+func (w *world) Driver() string               { return "AF_XDP rings" }
 func (w *world) Stats() []link.Stat           { return w.stats }
 
 type hops struct{ *world }

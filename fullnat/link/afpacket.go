@@ -12,11 +12,11 @@ import (
 // frames touch a page.
 const poolFrames = 1024
 
-// A queue is the AF_PACKET driver: a packet socket on each interface, with
-// offload headers, many frames a call.
+// A queue has a packet socket on each interface, with offload headers, many
+// frames a call, and beside it rings for what they can carry.
 //
-// Rings (TPACKET_V3) are not used: a block of theirs is handed over when full or
-// a millisecond late, and they cannot carry super-packets whole.
+// The kernel's other rings (TPACKET) are not used: see the package's account of
+// what was measured.
 type queue struct {
 	pool *Pool
 	taps []tap
@@ -31,7 +31,7 @@ type queue struct {
 	tx    messages
 	index [burst]int // position in the caller's slice of each message in tx
 
-	poll  []unix.PollFd // the eventfd, then each tap
+	poll  []unix.PollFd // the eventfd, then each tap's socket and rings
 	until unix.Timespec
 
 	sleeping, woken atomic.Bool
@@ -49,9 +49,9 @@ func newQueue(ports int, ail func(port int)) (*queue, error) {
 		pool.Close()
 		return nil, err
 	}
-	q := &queue{pool: pool, taps: make([]tap, ports), ail: ail, poll: make([]unix.PollFd, 1+ports), event: event}
+	q := &queue{pool: pool, taps: make([]tap, ports), ail: ail, poll: make([]unix.PollFd, 0, 1+2*ports), event: event}
 	for i := range q.taps {
-		q.taps[i].fd, q.taps[i].offered = -1, -1
+		q.taps[i].line, q.taps[i].offered = noLine, noLine
 	}
 	q.rx.init()
 	q.tx.init()

@@ -123,8 +123,9 @@ func BenchmarkStream(b *testing.B) {
 }
 
 // TestNoAllocations carries frames over the box and counts what that allocates.
-func TestNoAllocations(t *testing.T) {
-	w := newWire(t, newSteering(1))
+func TestNoAllocations(t *testing.T) { eitherWay(t, testNoAllocations) }
+
+func testNoAllocations(t *testing.T, w *wire) {
 	q := w.ports.Queues()[0]
 	var frames [64]*Frame
 	n := testing.AllocsPerRun(1000, func() {

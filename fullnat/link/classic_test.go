@@ -111,7 +111,7 @@ func TestUnprivileged(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		p, err := Open([]string{"eth0"}, 2)
+		p, err := Open([]string{"eth0"}, 2, true)
 		if err != nil {
 			t.Error(err)
 			return

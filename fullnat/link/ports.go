@@ -20,8 +20,10 @@ type Ports struct {
 	mu         sync.Mutex // guards the following
 	interfaces []Interface
 	steering   *steering
-	guards     []guard // by port
-	unguarded  error   // why one of them is not there
+	guards     []guard  // by port
+	unguarded  error    // why one of them is not there
+	express    *express // nil: there are no rings,
+	unexpress  error    // and why
 
 	ailing  []atomic.Bool // interfaces that are down or gone
 	ailment chan struct{}
@@ -33,15 +35,21 @@ type Ports struct {
 // Open opens the interfaces of these names, in the present thread's network
 // namespace, for so many workers. They receive nothing until Steer. An interface
 // that is down is opened when it comes up. Without any, the workers only wait.
-func Open(interfaces []string, workers int) (*Ports, error) {
-	return open(interfaces, newSteering(workers))
+// With rings set, they use AF_XDP where it is of use.
+func Open(interfaces []string, workers int, rings bool) (*Ports, error) {
+	return open(interfaces, newSteering(workers), rings)
 }
 
-func open(interfaces []string, steering *steering) (*Ports, error) {
+var errNotWanted = errors.New("as configured")
+
+func open(interfaces []string, steering *steering, rings bool) (*Ports, error) {
 	p := &Ports{
 		ns: netns.None(), steering: steering,
 		interfaces: make([]Interface, len(interfaces)), guards: make([]guard, len(interfaces)), ailing: make([]atomic.Bool, len(interfaces)),
 		ailment: make(chan struct{}, 1), closing: make(chan struct{}),
+	}
+	if p.unexpress = errNotWanted; rings {
+		p.express, p.unexpress = newExpress(steering, len(interfaces))
 	}
 	if err := p.open(interfaces); err != nil {
 		p.Close()
@@ -110,8 +118,13 @@ func (p *Ports) openPort(port int) error {
 	if err != nil {
 		return err
 	}
+	rings := make([][]*xsk, len(fds))
+	if p.express != nil {
+		rings = p.express.open(port, ifi, len(fds))
+	}
+	owing := near(ifi.Name)
 	for worker, fd := range fds {
-		p.queues[worker].taps[port].offer(fd)
+		p.queues[worker].taps[port].offer(line{fd, rings[worker], owing})
 	}
 	if err := p.steering.protect(&p.guards[port], ifi.Index); err != nil {
 		p.unguarded = err
@@ -218,6 +231,9 @@ func (p *Ports) close() (err error) {
 	}
 	if p.ns.IsOpen() {
 		err = errors.Join(err, p.ns.Close())
+	}
+	if p.express != nil {
+		err = errors.Join(err, p.express.close())
 	}
 	return errors.Join(err, p.steering.close())
 }

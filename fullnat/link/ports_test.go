@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,20 @@ type wire struct {
 
 func newWire(t testing.TB, steering *steering) *wire {
 	t.Helper()
+	return newWireWith(t, steering, noRings)
+}
+
+// What a wire's box makes of AF_XDP.
+type rings int
+
+const (
+	noRings   rings = iota
+	sendRings       // packet sockets receive, for nobody runs the program
+	bothRings
+)
+
+func newWireWith(t testing.TB, steering *steering, rings rings) *wire {
+	t.Helper()
 	w := &wire{a: nettest.New(t), b: nettest.New(t), box: nettest.New(t)}
 	nettest.Veth(w.a, "eth0", w.box, "in")
 	nettest.Veth(w.b, "eth0", w.box, "out")
@@ -42,7 +57,7 @@ func newWire(t testing.TB, steering *steering) *wire {
 	w.acquaint()
 	w.box.Do(func() {
 		var err error
-		if w.ports, err = open([]string{"in", "out"}, steering); err != nil {
+		if w.ports, err = open([]string{"in", "out"}, steering, rings != noRings); err != nil {
 			t.Error(err)
 		}
 	})
@@ -50,11 +65,33 @@ func newWire(t testing.TB, steering *steering) *wire {
 	if t.Failed() {
 		t.FailNow()
 	}
+	if rings == bothRings {
+		w.express(t, "in", "out")
+	}
 	both := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("2001:db8::/64")}
 	if err := w.ports.Steer(Ours{VIPs: both}); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// express has the box's interfaces run the program that feeds the rings.
+func (w *wire) express(t testing.TB, names ...string) {
+	t.Helper()
+	if w.ports.Express() < 0 {
+		t.Fatal(w.ports.Driver())
+	}
+	program := w.ports.express.program.Express
+	w.box.Do(func() {
+		for _, name := range names {
+			hook, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: w.box.Link(name).Attrs().Index, Flags: link.XDPDriverMode})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(func() { hook.Close() })
+		}
+	})
 }
 
 // acquaint tells each host the MAC address that leads to the other.
@@ -122,14 +159,27 @@ func withoutEBPF(workers int) *steering {
 
 func TestForward(t *testing.T) {
 	for _, offloads := range []bool{true, false} {
-		for name, steering := range map[string]*steering{"one worker": newSteering(1), "ebpf": newSteering(2), "classic": withoutEBPF(2)} {
-			t.Run(fmt.Sprintf("offloads %v/%s", offloads, name), func(t *testing.T) {
-				w := newWire(t, steering)
+		for _, tt := range []struct {
+			name     string
+			steering *steering
+			rings    rings
+		}{
+			{"one worker", newSteering(1), noRings},
+			{"ebpf", newSteering(2), noRings},
+			{"classic", withoutEBPF(2), noRings},
+			{"rings to send", newSteering(1), sendRings},
+			{"rings", newSteering(1), bothRings},
+		} {
+			t.Run(fmt.Sprintf("offloads %v/%s", offloads, tt.name), func(t *testing.T) {
+				w := newWireWith(t, tt.steering, min(tt.rings, sendRings))
 				for _, n := range []*nettest.Namespace{w.a, w.b} {
 					n.Offloads("eth0", offloads)
 				}
 				w.box.Offloads("in", offloads)
 				w.box.Offloads("out", offloads)
+				if tt.rings == bothRings { // which ends the hosts' segmentation offload
+					w.express(t, "in", "out")
+				}
 				w.forward(t)
 				defer func() {
 					for _, s := range w.ports.Stats() {
@@ -375,7 +425,7 @@ func TestOpenDown(t *testing.T) {
 	var p *Ports
 	n.Do(func() {
 		var err error
-		if p, err = Open([]string{"eth0"}, 2); err != nil {
+		if p, err = Open([]string{"eth0"}, 2, true); err != nil {
 			t.Error(err)
 		}
 	})
@@ -419,7 +469,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 	n.Do(func() {
 		for _, tt := range tests {
-			if _, err := Open(tt.interfaces, tt.workers); err == nil || err.Error() != tt.want {
+			if _, err := Open(tt.interfaces, tt.workers, true); err == nil || err.Error() != tt.want {
 				t.Errorf("Open(%q, %d): error %q, want %q", tt.interfaces, tt.workers, err, tt.want)
 			}
 		}
@@ -428,7 +478,7 @@ func TestOpenErrors(t *testing.T) {
 
 // TestNoInterface: a director may run before it has anything to carry.
 func TestNoInterface(t *testing.T) {
-	p, err := Open(nil, 2)
+	p, err := Open(nil, 2, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,7 +503,7 @@ func TestLeaks(t *testing.T) {
 	nettest.Veth(n, "eth0", peer, "eth0")
 	cycle := func() {
 		n.Do(func() {
-			p, err := Open([]string{"eth0"}, 2)
+			p, err := Open([]string{"eth0"}, 2, true)
 			if err != nil {
 				t.Error(err)
 				return

@@ -9,9 +9,17 @@ import (
 	"time"
 )
 
+// eitherWay runs a test with packet sockets alone, and with rings.
+func eitherWay(t *testing.T, test func(*testing.T, *wire)) {
+	for name, rings := range map[string]rings{"packet": noRings, "rings": bothRings} {
+		t.Run(name, func(t *testing.T) { test(t, newWireWith(t, newSteering(1), rings)) })
+	}
+}
+
 // TestSendRefuses sends a batch in which some frames cannot go.
-func TestSendRefuses(t *testing.T) {
-	w := newWire(t, newSteering(1))
+func TestSendRefuses(t *testing.T) { eitherWay(t, testSendRefuses) }
+
+func testSendRefuses(t *testing.T, w *wire) {
 	q := w.ports.Queues()[0]
 	good := sketch{src: "10.0.0.1", dst: "192.0.2.1", protocol: 17}.frame()
 	frames := make([]*Frame, 100)
@@ -49,8 +57,9 @@ func TestSendRefuses(t *testing.T) {
 }
 
 // TestOverload sends more than a worker that does not receive can hold.
-func TestOverload(t *testing.T) {
-	w := newWire(t, newSteering(1))
+func TestOverload(t *testing.T) { eitherWay(t, testOverload) }
+
+func testOverload(t *testing.T, w *wire) {
 	source := w.source(t)
 	sent := w.burst(t, source, 60000)
 	q := w.ports.Queues()[0]
@@ -72,8 +81,9 @@ func TestOverload(t *testing.T) {
 }
 
 // TestStarved holds all frames: Recv returns nothing, Wait does not spin.
-func TestStarved(t *testing.T) {
-	w := newWire(t, newSteering(1))
+func TestStarved(t *testing.T) { eitherWay(t, testStarved) }
+
+func testStarved(t *testing.T, w *wire) {
 	source := w.source(t)
 	w.burst(t, source, 2*poolFrames)
 	q := w.ports.Queues()[0]
@@ -100,8 +110,9 @@ func TestStarved(t *testing.T) {
 	}
 }
 
-func TestWait(t *testing.T) {
-	w := newWire(t, newSteering(1))
+func TestWait(t *testing.T) { eitherWay(t, testWait) }
+
+func testWait(t *testing.T, w *wire) {
 	source := w.source(t)
 	q := w.ports.Queues()[0]
 	// A signal of the runtime's may end a wait early, though not ever again.
@@ -154,7 +165,7 @@ func (w *wire) source(t testing.TB) Queue {
 	var p *Ports
 	w.a.Do(func() {
 		var err error
-		if p, err = Open([]string{"eth0"}, 1); err != nil {
+		if p, err = Open([]string{"eth0"}, 1, false); err != nil {
 			t.Error(err)
 		}
 	})

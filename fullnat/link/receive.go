@@ -12,16 +12,71 @@ func (q *queue) Recv(into []*Frame) int {
 	n := 0
 	for i := range q.taps {
 		port := (q.turn + i) % len(q.taps)
-		n += q.receive(port, into[n:])
+		n += q.receive(port, into[n:], false)
+	}
+	for port := 0; n == 0 && port < len(q.taps); port++ {
+		n = q.receive(port, into, true) // what was passed by
 	}
 	q.turn = (q.turn + 1) % max(1, len(q.taps))
 	return n
 }
 
-// receive takes up to a burst of frames from one interface.
-func (q *queue) receive(port int, into []*Frame) int {
+// passes is how often a packet socket is passed by, having been empty or beside
+// rings that were not, while there is anything else to receive.
+const passes = 7
+
+// receive takes what waits at one interface, from its rings and then, unless it
+// is passed by, from its packet socket. With late set, only from the latter, if
+// it was passed by.
+func (q *queue) receive(port int, into []*Frame, late bool) (n int) {
 	t := &q.taps[port]
-	t.adopt()
+	if late {
+		if t.dry == 0 {
+			return 0
+		}
+		t.dry = 0
+	} else {
+		t.adopt()
+		for _, x := range t.rings {
+			n += q.unload(x, port, into[n:])
+		}
+		if t.dry > 0 {
+			t.dry--
+			return n
+		}
+	}
+	got := q.receivePacket(port, into[n:])
+	if got == 0 || n > 0 {
+		t.dry = passes
+	}
+	return n + got
+}
+
+// unload takes up to a burst of frames from a ring.
+func (q *queue) unload(x *xsk, port int, into []*Frame) int {
+	n := min(len(into), burst, x.rx.waiting())
+	if n == 0 {
+		return 0
+	}
+	if q.pool.Len() < n {
+		q.disarm()
+	}
+	into = into[:q.pool.Take(into[:n])]
+	x.receive(into)
+	t := &q.taps[port]
+	for _, f := range into {
+		f.Port = uint8(port)
+		if t.near {
+			f.Offload = owed(f.Bytes())
+		}
+	}
+	t.rxFrames.Add(uint64(len(into)))
+	return len(into)
+}
+
+// receivePacket takes up to a burst of frames from a packet socket.
+func (q *queue) receivePacket(port int, into []*Frame) int {
+	t := &q.taps[port]
 	want := min(len(into), q.arm())
 	if t.fd < 0 || want == 0 {
 		return 0
@@ -72,6 +127,12 @@ func (q *queue) arm() int {
 	}
 	q.spent = 0
 	return q.ready
+}
+
+// disarm gives back what is armed, for the last frames are better used at once.
+func (q *queue) disarm() {
+	q.pool.Give(q.armed[q.spent:q.ready])
+	q.ready, q.spent = 0, 0
 }
 
 // refill arms positions from to to-1 from the pool and returns how many it could.

@@ -8,27 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// starved is how long a worker that holds all its frames waits before it looks
-// again: the sockets are readable, but there is nothing to receive into.
+// starved is how long a worker waits before it looks again that holds all its
+// frames, when the sockets are readable but there is nothing to receive into, or
+// that has more to send than the kernel takes at once.
 const starved = time.Millisecond
 
-// Wait sleeps in one ppoll over the sockets and the eventfd.
+// Wait sleeps in one ppoll over the sockets, the rings and the eventfd.
 //
 // A Wake costs a system call only while the worker sleeps. Whoever wakes sets
 // woken before it reads sleeping, and the worker sets sleeping before it reads
 // woken, so one of them sees the other.
 func (q *queue) Wait(timeout time.Duration) error {
-	fds := q.poll[:1+len(q.taps)]
-	if q.arm() == 0 {
-		fds = q.poll[:1]
-		if timeout < 0 || timeout > starved {
-			timeout = starved
-		}
+	q.poll = append(q.poll[:0], unix.PollFd{Fd: int32(q.event), Events: unix.POLLIN})
+	soon := q.arm() == 0
+	if !soon {
+		soon = q.listen()
 	}
-	q.poll[0] = unix.PollFd{Fd: int32(q.event), Events: unix.POLLIN}
-	for i := range q.taps {
-		q.taps[i].adopt()
-		q.poll[1+i] = unix.PollFd{Fd: int32(q.taps[i].fd), Events: unix.POLLIN} // poll ignores -1
+	if soon && (timeout < 0 || timeout > starved) {
+		timeout = starved
 	}
 	if q.event < 0 {
 		return net.ErrClosed
@@ -42,7 +39,7 @@ func (q *queue) Wait(timeout time.Duration) error {
 	var err error
 	q.sleeping.Store(true)
 	if !q.woken.Load() {
-		_, err = unix.Ppoll(fds, until, nil)
+		_, err = unix.Ppoll(q.poll, until, nil)
 	}
 	q.sleeping.Store(false)
 	q.woken.Store(false)
@@ -54,6 +51,22 @@ func (q *queue) Wait(timeout time.Duration) error {
 		return nil
 	}
 	return err
+}
+
+// listen adds what frames come from to poll, and reports whether there are any
+// that the kernel has not sent yet.
+func (q *queue) listen() (unsent bool) {
+	for i := range q.taps {
+		t := &q.taps[i]
+		t.adopt()
+		t.dry = 0
+		q.poll = append(q.poll, unix.PollFd{Fd: int32(t.fd), Events: unix.POLLIN}) // poll ignores -1
+		for _, x := range t.rings {
+			q.poll = append(q.poll, unix.PollFd{Fd: int32(x.fd), Events: unix.POLLIN})
+			unsent = unsent || x.tx.pending() > 0
+		}
+	}
+	return unsent
 }
 
 // Wake ends the present Wait, or else the next.

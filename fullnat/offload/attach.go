@@ -65,6 +65,9 @@ func (d *Driver) begin(looks []look) error {
 		d.give()
 	}
 	if d.why = d.attach(looks, native); d.why != nil {
+		if d.alone {
+			return d.why
+		}
 		if err := d.beginGeneric(looks); err != nil {
 			return err
 		}
@@ -122,6 +125,12 @@ func (d *Driver) put(port int, l look) error {
 	p, err := d.table.Load(uint8(port), l.mac, sums)
 	if err != nil {
 		return err
+	}
+	if d.next >= 0 && d.mode == native {
+		if err := p.Upward(d.next); err != nil {
+			p.Close()
+			return fmt.Errorf("what goes up: %w", err)
+		}
 	}
 	s := &d.sites[port]
 	if s.hook == nil && d.legacy != nil {

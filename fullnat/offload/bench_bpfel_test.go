@@ -22,6 +22,7 @@ const (
 	benchMapHops       = "hops"
 	benchMapPackets    = "packets"
 	benchMapPorts      = "ports"
+	benchMapUpward     = "upward"
 	benchProgBare      = "bare"
 	benchProgForward   = "forward"
 	benchProgLifted    = "lifted"
@@ -92,6 +93,7 @@ type benchMapSpecs struct {
 	Hops    *ebpf.MapSpec `ebpf:"hops"`
 	Packets *ebpf.MapSpec `ebpf:"packets"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
+	Upward  *ebpf.MapSpec `ebpf:"upward"`
 }
 
 // benchVariableSpecs contains global variables before they are loaded into the kernel.
@@ -134,6 +136,7 @@ type benchMaps struct {
 	Hops    *ebpf.Map `ebpf:"hops"`
 	Packets *ebpf.Map `ebpf:"packets"`
 	Ports   *ebpf.Map `ebpf:"ports"`
+	Upward  *ebpf.Map `ebpf:"upward"`
 }
 
 func (m *benchMaps) Close() error {
@@ -144,6 +147,7 @@ func (m *benchMaps) Close() error {
 		m.Hops,
 		m.Packets,
 		m.Ports,
+		m.Upward,
 	)
 }
 

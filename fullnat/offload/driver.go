@@ -19,6 +19,8 @@ type Driver struct {
 	names []string // of the interfaces, by port
 	room  Capacity
 	ready func(*Table)
+	next  int  // descriptor of the program that looks at what goes up, in the drivers; -1: none does
+	alone bool // there is nothing but next to run
 	log   *slog.Logger
 	ns    netns.NsHandle // where the interfaces are
 
@@ -86,11 +88,22 @@ const lookEvery = 200 * time.Millisecond
 //
 // Where there is a legacy, ready gets the table before the former director's
 // programs make way for new ones; what is not taken over is removed.
-func Drive(names []string, c Capacity, legacy *Legacy, ready func(*Table), log *slog.Logger) (*Driver, error) {
-	d := &Driver{
-		names: names, room: c, legacy: legacy, ready: ready, log: log, sites: make([]site, len(names)),
-		closing: make(chan struct{}), ended: make(chan struct{}),
-	}
+//
+// In the drivers, what goes up is for the XDP program of descriptor next to look
+// at first, unless that is -1.
+func Drive(names []string, c Capacity, legacy *Legacy, ready func(*Table), next int, log *slog.Logger) (*Driver, error) {
+	return (&Driver{names: names, room: c, legacy: legacy, ready: ready, next: next, log: log}).start()
+}
+
+// DriveAlone keeps next at the interfaces wherever Drive would have programs in
+// their drivers, and carries nothing.
+func DriveAlone(names []string, next int, log *slog.Logger) (*Driver, error) {
+	d := &Driver{names: names, room: Capacity{Flows: 1, Hops: 1}, ready: func(*Table) {}, next: next, alone: true, log: log}
+	return d.start()
+}
+
+func (d *Driver) start() (*Driver, error) {
+	d.sites, d.closing, d.ended = make([]site, len(d.names)), make(chan struct{}), make(chan struct{})
 	var err error
 	if d.ns, err = netns.Get(); err != nil {
 		return nil, fmt.Errorf("network namespace: %w", err)
@@ -196,7 +209,7 @@ func (d *Driver) tell(err error) {
 	d.status = s
 	d.mu.Unlock()
 	switch {
-	case s == old:
+	case s == old || d.alone: // who has nothing to lift has not lost anything
 	case s.Reason != "":
 		d.log.Warn("offload: "+s.Mode, "reason", s.Reason)
 	default:

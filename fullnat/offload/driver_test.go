@@ -24,7 +24,7 @@ func drive(t *testing.T, ns *nettest.Namespace, names ...string) (d *Driver, giv
 	t.Helper()
 	given = make(chan *Table, 2)
 	ns.Do(func() {
-		d, err = Drive(names, Capacity{Flows: 1000, Hops: 100}, nil, func(t *Table) { given <- t }, slog.New(slog.DiscardHandler))
+		d, err = Drive(names, Capacity{Flows: 1000, Hops: 100}, nil, func(t *Table) { given <- t }, -1, slog.New(slog.DiscardHandler))
 	})
 	t.Cleanup(d.Close)
 	return d, given, err

@@ -552,11 +552,23 @@ static __always_inline int frame(struct xdp_md *ctx)
 	return UP;
 }
 
+// What looks at a frame that goes up, before the kernel does; empty: nothing. It
+// belongs to the program, and is empty again when the director that loaded it ends.
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} upward SEC(".maps");
+
 // All of an interface's frames come by here first.
 SEC("xdp.frags")
 int forward(struct xdp_md *ctx)
 {
-	return frame(ctx);
+	int v = frame(ctx);
+	if (v == UP)
+		bpf_tail_call(ctx, &upward, 0);
+	return v;
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";

@@ -21,6 +21,7 @@ const (
 	flowsMapFlows    = "flows"
 	flowsMapHops     = "hops"
 	flowsMapPorts    = "ports"
+	flowsMapUpward   = "upward"
 	flowsProgForward = "forward"
 	flowsVarMask     = "mask"
 	flowsVarOwed     = "owed"
@@ -84,6 +85,7 @@ type flowsMapSpecs struct {
 	Flows   *ebpf.MapSpec `ebpf:"flows"`
 	Hops    *ebpf.MapSpec `ebpf:"hops"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
+	Upward  *ebpf.MapSpec `ebpf:"upward"`
 }
 
 // flowsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -123,6 +125,7 @@ type flowsMaps struct {
 	Flows   *ebpf.Map `ebpf:"flows"`
 	Hops    *ebpf.Map `ebpf:"hops"`
 	Ports   *ebpf.Map `ebpf:"ports"`
+	Upward  *ebpf.Map `ebpf:"upward"`
 }
 
 func (m *flowsMaps) Close() error {
@@ -132,6 +135,7 @@ func (m *flowsMaps) Close() error {
 		m.Flows,
 		m.Hops,
 		m.Ports,
+		m.Upward,
 	)
 }
 

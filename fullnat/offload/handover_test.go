@@ -54,7 +54,7 @@ func TestHandOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := &Program{p}
+	old := &Program{program: p}
 	defer old.Close()
 	mac := director.MAC("eth0")
 	run := func() Verdict {
@@ -93,7 +93,7 @@ func TestHandOver(t *testing.T) {
 			if v := run(); v != Back {
 				t.Errorf("not carried while it is taken over: %d", v)
 			}
-		}, first.log)
+		}, -1, first.log)
 	})
 	if err != nil || heirs != 1 {
 		t.Errorf("%d flows inherited, want 1: %v", heirs, err)

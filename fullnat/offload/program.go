@@ -24,7 +24,10 @@ const (
 )
 
 // A Program carries the packets of a table's flows that one interface receives.
-type Program struct{ program *ebpf.Program }
+type Program struct {
+	program *ebpf.Program
+	upward  *ebpf.Map
+}
 
 // Load makes the program of an interface.
 func (t *Table) Load(port uint8, mac [6]byte, sums Owed) (*Program, error) {
@@ -45,6 +48,7 @@ func (t *Table) Load(port uint8, mac [6]byte, sums Owed) (*Program, error) {
 	}
 	var loaded struct {
 		Forward *ebpf.Program `ebpf:"forward"`
+		Upward  *ebpf.Map     `ebpf:"upward"`
 	}
 	err = spec.LoadAndAssign(&loaded, &ebpf.CollectionOptions{MapReplacements: t.maps})
 	if errors.Is(err, unix.EPERM) {
@@ -53,11 +57,15 @@ func (t *Table) Load(port uint8, mac [6]byte, sums Owed) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load program: %w", err)
 	}
-	return &Program{loaded.Forward}, nil
+	return &Program{loaded.Forward, loaded.Upward}, nil
 }
 
-// Close lets go of the program. It goes on where it is attached.
-func (p *Program) Close() error { return p.program.Close() }
+// Upward has another XDP program, of this descriptor, look at what goes up.
+func (p *Program) Upward(next int) error { return p.upward.Put(uint32(0), uint32(next)) }
+
+// Close lets go of the program. It goes on where it is attached, without the one
+// that looks at what goes up.
+func (p *Program) Close() error { return errors.Join(p.upward.Close(), p.program.Close()) }
 
 // A Verdict is what the program says of a frame.
 type Verdict uint32

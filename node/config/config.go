@@ -120,6 +120,7 @@ type VRRP struct {
 
 // Dataplane is how packets are carried.
 type Dataplane struct {
+	Driver  string `toml:"driver" in:"auto packet" restart:""`
 	Offload string `toml:"offload" in:"auto off required" restart:""`
 }
 

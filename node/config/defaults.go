@@ -15,7 +15,7 @@ func defaultConfig(file string) *Config {
 			WithdrawDelay: 2 * time.Second,
 		},
 		Fullnat:   Fullnat{LocalPorts: PortRange{1024, 65535}},
-		Dataplane: Dataplane{Offload: "auto"},
+		Dataplane: Dataplane{Driver: "auto", Offload: "auto"},
 		Admin:     Admin{Socket: "/run/fleetlb/admin.sock"},
 	}
 }
