@@ -85,14 +85,8 @@ func answered(t *testing.T, s *site) {
 func carries(t *testing.T, s *site, a *admTool, forward string) {
 	answered(t, s)
 	want := hashFile(t, filepath.Join(s.Servers[0].File("files"), "noise"))
-	for family, vip := range s.families() {
-		got := s.client.File("download")
-		if _, err := s.client.Run(t.Context(), "curl", "-sSf", "-m", "60", "-o", got, url(vip, lab.NginxPort)+"noise"); err != nil {
-			t.Errorf("%s: %v", family, err)
-		} else if hash := hashFile(t, got); hash != want {
-			t.Errorf("%s: 100 MB come with hash %s, want %s", family, hash, want)
-		}
-		os.Remove(got)
+	for _, vip := range s.families() {
+		s.download(t, vip, want)
 		for _, size := range []int64{1, 1200} {
 			datagram(t, s, vip, size)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -121,33 +120,10 @@ func forwards(t *testing.T, s *site, mode, more string, cross, bothWays bool) {
 						t.Errorf("a mapped port: %q: %v", name, err)
 					}
 				}
-				started := time.Now()
-				got := s.client.File("download")
-				if _, err := s.client.Run(t.Context(), "curl", "-sSf", "-m", "60", "-o", got, url(vip, lab.NginxPort)+"noise"); err != nil {
-					t.Error(err)
-				} else if hash := hashFile(t, got); hash != want {
-					t.Errorf("100 MB down: hash %s, want %s", hash, want)
-				}
-				os.Remove(got)
-				down := time.Since(started)
-				started = time.Now()
-				out, err := s.client.Run(t.Context(), "curl", "-sSf", "-m", "60", "-T", file, url(vip, lab.HTTPPort)+"hash")
-				if hash := strings.TrimSpace(out); err != nil || hash != want {
-					t.Errorf("100 MB up: hash %s, want %s: %v", hash, want, err)
-				}
-				t.Logf("100 MB: %v down, %v up", down.Round(time.Millisecond), time.Since(started).Round(time.Millisecond))
-				for _, direction := range [][]string{nil, {"-R"}} {
-					r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, direction...)
-					if err != nil || r.Mbps < 10 {
-						t.Errorf("iperf3 %v: %+v: %v", direction, r, err)
-					}
-					t.Logf("iperf3 %v: %.0f Mbit/s", direction, r.Mbps)
-				}
+				s.bulk(t, vip, file, want)
+				s.iperf(t, vip)
 				if bothWays { // else iperf3 would answer from its own address
-					r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, "-u", "-b", "20M", "-w", "1M")
-					if err != nil || r.LostPercent > 25 {
-						t.Errorf("iperf3 -u: %+v: %v", r, err)
-					}
+					s.iperfUDP(t, vip)
 				}
 				for _, size := range []int64{1, 1200, 3000} { // the last in fragments
 					datagram(t, s, vip, size)

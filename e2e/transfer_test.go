@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,8 +18,6 @@ func TestTransfer(t *testing.T) {
 		t.Run(router, func(t *testing.T) { transfer(t, router) })
 	}
 }
-
-const bulk = 100 << 20
 
 func transfer(t *testing.T, router string) {
 	var services []service
@@ -57,41 +53,15 @@ func transfer(t *testing.T, router string) {
 		}
 		for family, vip := range s.families() {
 			t.Run(fmt.Sprintf("%s offloads %v", family, onOff(offloads)), func(t *testing.T) {
-				started := time.Now()
-				got := s.client.File("download")
-				if _, err := s.client.Run(t.Context(), "curl", "-sSf", "-m", "60", "-o", got, url(vip, lab.NginxPort)+"noise"); err != nil {
-					t.Error(err)
-				} else if hash := hashFile(t, got); hash != want {
-					t.Errorf("100 MB down: hash %s, want %s", hash, want)
-				}
-				os.Remove(got)
-				down := time.Since(started)
-
-				started = time.Now()
-				out, err := s.client.Run(t.Context(), "curl", "-sSf", "-m", "60", "-T", file, url(vip, lab.HTTPPort)+"hash")
-				if hash := strings.TrimSpace(out); err != nil || hash != want {
-					t.Errorf("100 MB up: hash %s, want %s: %v", hash, want, err)
-				}
-				t.Logf("100 MB: %v down, %v up", down.Round(time.Millisecond), time.Since(started).Round(time.Millisecond))
+				s.bulk(t, vip, file, want)
 
 				for _, port := range []int{lab.NginxPort, lab.HTTPPort, lab.HAProxyPort, lab.HAProxyTCPPort} {
 					if name, err := s.client.Ask(t.Context(), url(vip, port)); err != nil || name != "server1" {
 						t.Errorf("port %d: server %q: %v", port, name, err)
 					}
 				}
-				for _, direction := range [][]string{nil, {"-R"}} {
-					r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, direction...)
-					if err != nil || r.Mbps < 10 {
-						t.Errorf("iperf3 %v: %+v: %v", direction, r, err)
-					}
-					t.Logf("iperf3 %v: %.0f Mbit/s", direction, r.Mbps)
-				}
-				// Its own socket overflows when the machine is busy, even so: what the
-				// director drops is asked of the director, below.
-				r, err := s.client.Iperf(t.Context(), vip, lab.IperfPort, time.Second, "-u", "-b", "20M", "-w", "1M")
-				if err != nil || r.LostPercent > 25 {
-					t.Errorf("iperf3 -u: %+v: %v", r, err)
-				}
+				s.iperf(t, vip)
+				s.iperfUDP(t, vip)
 				w, err := s.client.Wrk(t.Context(), url(vip, lab.NginxPort), 20, time.Second)
 				if err != nil || w.Errors != "" || w.Requests < 100 {
 					t.Errorf("wrk: %+v: %v", w, err)
@@ -132,33 +102,4 @@ func onOff(on bool) string {
 		return "on"
 	}
 	return "off"
-}
-
-// writeNoise fills a file and returns its hash.
-func writeNoise(t *testing.T, path string, seed uint64, n int64) string {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	hash, err := lab.Hash(io.TeeReader(lab.Noise(seed, n), f))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hash
-}
-
-func hashFile(t *testing.T, path string) string {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	hash, err := lab.Hash(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hash
 }

@@ -33,12 +33,14 @@ var allowed = map[string]string{
 	"node/vrrp":        "",
 	"node": "bgp bgp/bfd gossip gossip/replica session fullnat fullnat/link fullnat/nexthop fullnat/offload fullnat/packet fullnat/persist fullnat/service " +
 		"node/admin node/config node/health node/host node/metrics node/vrrp",
-	"cmd/fleetlb":         "node/admin cmd/fleetlb/ipvs cmd/fleetlb/foreign",
+	"cmd/version":         "",
+	"cmd/fleetlb":         "node/admin cmd/fleetlb/ipvs cmd/fleetlb/foreign cmd/version",
 	"cmd/fleetlb/ipvs":    "node/admin",
 	"cmd/fleetlb/foreign": "cmd/fleetlb/ipvs",
-	"cmd/fleetlbd":        "bgp node node/config",
+	"cmd/fleetlbd":        "bgp node node/config cmd/version",
 
 	// For tests and the demonstration only: nothing above may import them.
+	"cmd/cmdtest":           "",
 	"bgp/bgptest":           "bgp/bfd",
 	"fullnat/link/linktest": "fullnat/link",
 	"node/admin/admintest":  "node/admin",

@@ -10,13 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"fleetlb/cmd/cmdtest"
 	"fleetlb/node/admin"
 	"fleetlb/node/admin/admintest"
 )
@@ -43,29 +43,11 @@ func TestScripts(t *testing.T) {
 			"director": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(ts.Value(key{}).(*director).do(args))
 			},
-			"exits": exits,
+			"exits": cmdtest.Exits,
 		},
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
 	})
-}
-
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	err = ts.Exec(args[1], args[2:]...)
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
 }
 
 type key struct{}
@@ -172,7 +154,7 @@ func TestLinksLittle(t *testing.T) {
 				t.Errorf("links %s", dep)
 			}
 		}
-		if strings.HasPrefix(dep, "fleetlb/") && dep != "fleetlb/node/admin" && !strings.HasPrefix(dep, "fleetlb/cmd/fleetlb") {
+		if strings.HasPrefix(dep, "fleetlb/") && dep != "fleetlb/node/admin" && dep != "fleetlb/cmd/version" && !strings.HasPrefix(dep, "fleetlb/cmd/fleetlb") {
 			t.Errorf("links %s", dep)
 		}
 	}

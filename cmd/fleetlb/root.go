@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fleetlb/cmd/version"
 	"fleetlb/node/admin"
 )
 
@@ -51,7 +52,7 @@ standard error as "fleetlb: noun: cause"; the exit code is 0 when it is done,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.checkFlags,
-		Version:           version(),
+		Version:           version.String(),
 	}
 	root.SetVersionTemplate("fleetlb {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

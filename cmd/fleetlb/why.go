@@ -6,11 +6,11 @@ import (
 	"io"
 	"net/netip"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"fleetlb/cmd/version"
 	"fleetlb/node/admin"
 )
 
@@ -158,28 +158,10 @@ func (a *app) version() *cobra.Command {
 		Short: "The version of this program; status has the director's",
 		Args:  usage(0, 0, ""), ValidArgsFunction: nothing,
 		RunE: func(*cobra.Command, []string) error {
-			b := build{version(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
+			b := build{version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
 			return a.print(view{anys([]build{b}), func(w io.Writer) {
 				fmt.Fprintf(w, "fleetlb %s (%s %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
 			}})
 		},
 	}
-}
-
-// stamp is set by the build: -ldflags "-X main.stamp=v1.2.3".
-var stamp string
-
-// version is the stamp, or what the Go toolchain knows of the source.
-func version() string {
-	if stamp != "" {
-		return stamp
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "devel-" + s.Value[:12]
-			}
-		}
-	}
-	return "devel"
 }

@@ -17,11 +17,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
 	"fleetlb/bgp"
+	"fleetlb/cmd/version"
 	"fleetlb/node"
 	"fleetlb/node/config"
 )
@@ -51,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return misuse
 	case *wanted:
-		fmt.Fprintln(stdout, "fleetlbd", version())
+		fmt.Fprintln(stdout, "fleetlbd", version.String())
 		return done
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "fleetlbd: unexpected argument %q\n", flags.Arg(0))
@@ -104,23 +104,5 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	// that does not ask for the signal.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 
-	return node.Run(ctx, cfg, node.Options{Version: version(), Log: stderr, Reload: hangup, Replace: replace})
-}
-
-// stamp is set by the build: -ldflags "-X main.stamp=v1.2.3".
-var stamp string
-
-// version is the stamp, or what the Go toolchain knows of the source.
-func version() string {
-	if stamp != "" {
-		return stamp
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "devel-" + s.Value[:12]
-			}
-		}
-	}
-	return "devel"
+	return node.Run(ctx, cfg, node.Options{Version: version.String(), Log: stderr, Reload: hangup, Replace: replace})
 }
