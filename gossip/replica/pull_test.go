@@ -24,14 +24,30 @@ func (f *fleet) same(a, b *director, home session.NodeID) error {
 	return nil
 }
 
+// populated is a fleet of n directors, each with so many sessions of its own,
+// beginning with number 0, 10,000 and so on, which their keepers have.
+func populated(t *testing.T, n, each int) *fleet {
+	t.Helper()
+	f := settled(t, n)
+	for i, d := range f.directors {
+		d.open(10000*i, each)
+	}
+	time.Sleep(time.Second)
+	return f
+}
+
+// isolate cuts one member off from all others.
+func (f *fleet) isolate(id session.NodeID) {
+	f.set(func() { f.cut = func(from, to session.NodeID) bool { return from == id != (to == id) } })
+}
+
+// reunite ends what was cut.
+func (f *fleet) reunite() { f.set(func() { f.cut = nil }) }
+
 // A director that others do not know yet gets nothing, and says why.
 func TestSyncAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := settled(t, 3)
-		for i, d := range f.directors {
-			d.open(10000*i, 3000)
-		}
-		time.Sleep(100 * time.Millisecond)
+		f := populated(t, 3, 3000)
 		f.kill(f.directors[0])
 
 		again := f.start(session.Owner{ID: 1, Epoch: 2})
@@ -47,11 +63,7 @@ func TestSyncAlone(t *testing.T) {
 // A director that lost its memory gets its own sessions back, and those it keeps.
 func TestSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := settled(t, 3)
-		for i, d := range f.directors {
-			d.open(10000*i, 3000)
-		}
-		time.Sleep(100 * time.Millisecond)
+		f := populated(t, 3, 3000)
 		f.kill(f.directors[0])
 		again := f.start(session.Owner{ID: 1, Epoch: 2})
 		f.meet()
@@ -164,12 +176,8 @@ func TestMarks(t *testing.T) {
 // are gone all that anybody had.
 func TestComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := settled(t, 5)
 		const each = 500
-		for i, d := range f.directors {
-			d.open(10000*i, each)
-		}
-		time.Sleep(time.Second)
+		f := populated(t, 5, each)
 		kept := func() error {
 			for _, d := range f.directors {
 				for _, home := range []session.NodeID{1, 2, 3, 4, 5} {
@@ -212,7 +220,7 @@ func TestEndedWhilePulled(t *testing.T) {
 			a.put(&r)
 		}
 		a.memory.mu.Unlock()
-		f.set(func() { f.cut = nil })
+		f.reunite()
 		var once sync.Once
 		if err := b.Sync(t.Context(), func(p Progress) {
 			if p.Records > 100 {
@@ -236,13 +244,9 @@ func TestEndedWhilePulled(t *testing.T) {
 // A partition ends and both sides hear what the other's sessions have come to.
 func TestPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := settled(t, 3)
-		for i, d := range f.directors {
-			d.open(10000*i, 1000)
-		}
-		time.Sleep(time.Second)
+		f := populated(t, 3, 1000)
 		lonely := f.directors[0]
-		f.set(func() { f.cut = func(from, to session.NodeID) bool { return from == 1 != (to == 1) } })
+		f.isolate(1)
 		all := slices.Clone(f.directors)
 		lonely.SetMembers(nil)
 		f.directors = all[1:]
@@ -252,7 +256,7 @@ func TestPartition(t *testing.T) {
 			d.end(10000*i, 300)
 		}
 		time.Sleep(time.Minute)
-		f.set(func() { f.cut = nil })
+		f.reunite()
 		f.directors = all
 		f.meet()
 		eventually(t, 5*time.Second, func() error {
@@ -299,11 +303,7 @@ func TestFrozen(t *testing.T) {
 // A member that is frozen, and not known to be, holds up nobody who starts.
 func TestSyncBesideFrozen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := settled(t, 3)
-		for i, d := range f.directors {
-			d.open(10000*i, 100)
-		}
-		time.Sleep(time.Second)
+		f := populated(t, 3, 100)
 		f.kill(f.directors[2])
 		again := f.start(session.Owner{ID: 3, Epoch: 2})
 		f.meet()
@@ -353,7 +353,7 @@ func TestAbsent(t *testing.T) {
 		a, b, c := f.directors[0], f.directors[1], f.directors[2]
 		a.open(0, 10)
 		time.Sleep(time.Second)
-		f.set(func() { f.cut = func(from, to session.NodeID) bool { return from == 1 != (to == 1) } })
+		f.isolate(1)
 		a.SetMembers(nil)
 		b.SetMembers([]Member{member(c.memory.self)})
 		c.SetMembers([]Member{member(b.memory.self)})
@@ -361,7 +361,7 @@ func TestAbsent(t *testing.T) {
 		touch.State, touch.Idle = session.CloseWait, 7
 		b.Engine.Tell(0, []session.Record{touch})
 		time.Sleep(time.Minute)
-		f.set(func() { f.cut = nil })
+		f.reunite()
 		f.meet()
 		eventually(t, time.Second, func() error {
 			a.memory.mu.Lock()
