@@ -78,7 +78,7 @@ func TestIPVSRoundTrip(t *testing.T) {
 	for _, tt := range []struct{ words, want string }{
 		{"-A -t 10.2.1.1:80", `service "tcp-10.2.1.1-80": vip 10.2.1.1 lies in the local addresses 10.2.1.0/28`},
 		{"-A -t 203.0.113.30:80 -s best", `service "tcp-203.0.113.30-80": scheduler "best" is not rr, wrr, lc, wlc, sed, nq, dh, sh, lblc, lblcr, mh, fo, ovf or twos`},
-		{"-A --sctp-service 203.0.113.30:80", `service "sctp-203.0.113.30-80": protocol "sctp" is not tcp or udp`},
+		{"-A --sctp-service 203.0.113.30:80", "SCTP is not carried here"},
 		{"-a -t 203.0.113.10:80 -r 10.3.0.99:80 -m -w 70000", `service "tcp-203.0.113.10-80": server 6: weight 70000 is not between 0 and 65535`},
 	} {
 		if _, errs, code := ipvsadm(t, d, "", tt.words); code != 255 || errs != tt.want+"\n" {
