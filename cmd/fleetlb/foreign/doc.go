@@ -1,9 +1,9 @@
 // Package foreign reads the configuration of other load balancers and writes
 // fleetlb's: keepalived.conf, and what ipvsadm-save prints.
 //
-//	keepalived.conf → syntax.go (blocks of words) → virtual.go, check.go ─┐
-//	ipvsadm-save    → rules.go (package ipvs)     ────────────────────────┤
-//	                                                       TOML ← toml.go ┘
+//	keepalived.conf → syntax.go (blocks of words) → virtual.go, check.go, instance.go ─┐
+//	ipvsadm-save    → rules.go (package ipvs)     ─────────────────────────────────────┤
+//	                                                                    TOML ← toml.go ┘
 //
 // What has no place in fleetlb, or another one, becomes a [Note] with the line it
 // stands in: nothing is left out in silence.
@@ -26,6 +26,7 @@ func (n Note) String() string { return fmt.Sprintf("line %d: %s", n.Line, n.Text
 type Site struct {
 	Node       string   // "": not said
 	Interfaces []string // not said when there is none
+	Groups     []Group  // of VIPs that are held in turn
 	Services   []Service
 	Notes      []Note
 }

@@ -187,18 +187,20 @@ func FuzzKeepalived(f *testing.F) {
 	}
 	f.Add("virtual_server 203.0.113.10 80 {\nreal_server 10.0.0.1 80 {\nHTTP_GET { url { path \"/\\\"x\" status_code 1,2 } } } }")
 	f.Add("$A=virtual_server\n$A group g { }\nvirtual_server_group g { ::1-ffff 1 }")
+	f.Add("vrrp_instance a { interface e\nvirtual_router_id 1\nadvert_int NaN\nvirtual_ipaddress { 203.0.113.10/24 dev\n203.0.113.10 } }\nvirtual_server 203.0.113.10 80 { }")
 	f.Add(strings.Repeat("a {\n", 40))
 	f.Fuzz(func(t *testing.T, text string) {
 		site := Keepalived(text)
 		var read struct {
 			Service []struct{ Server []struct{} }
+			VRRP    []struct{}
 		}
 		out := site.TOML("a\nfile", nil)
 		if _, err := toml.Decode(out, &read); err != nil {
 			t.Fatalf("%v:\n%s", err, out)
 		}
-		if len(read.Service) != len(site.Services) {
-			t.Errorf("%d services of %d", len(read.Service), len(site.Services))
+		if len(read.Service) != len(site.Services) || len(read.VRRP) != len(site.Groups) {
+			t.Errorf("%d services of %d, %d groups of %d", len(read.Service), len(site.Services), len(read.VRRP), len(site.Groups))
 		}
 		lines := strings.Count(text, "\n") + 1
 		for _, n := range site.Notes {

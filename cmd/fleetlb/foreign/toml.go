@@ -39,6 +39,9 @@ func (s *Site) TOML(from string, blocks []string) string {
 	if len(blocks) > 0 {
 		fmt.Fprintf(&b, "\n[fullnat]\nlocal_addresses = %s\n", quotedList(blocks))
 	}
+	for i := range s.Groups {
+		s.Groups[i].toml(&b)
+	}
 	for i := range s.Services {
 		v := &s.Services[i]
 		b.WriteString("\n[[service]]\n")

@@ -20,8 +20,14 @@ func Keepalived(text string) *Site {
 		}
 	}
 	for i := range all {
+		if s := &all[i]; s.name() == "global_defs" {
+			k.global(s)
+		}
+	}
+	for i := range all {
 		k.statement(&all[i])
 	}
+	k.elect()
 	site.sort()
 	return site
 }
@@ -30,17 +36,20 @@ type keepalived struct {
 	*Site
 	groups map[string][]statement
 	taken  map[string]int // which line has a VIP
+
+	version   string // of VRRP, unless an instance says another
+	instances []*instance
 }
 
 func (k *keepalived) statement(s *statement) {
 	switch s.name() {
 	case "virtual_server":
 		k.virtual(s)
-	case "virtual_server_group":
-	case "global_defs":
-		k.global(s)
+	case "virtual_server_group", "global_defs":
 	case "vrrp_instance":
-		k.vrrp(s)
+		k.instance(s)
+	case "vrrp_sync_group":
+		k.note(s.line, "vrrp_sync_group %s: not carried over: each group is elected by itself; what must be at one router goes into one", s.arg())
 	case "include":
 		k.note(s.line, "include %s: not followed; import that file too", strings.Join(s.rest(), " "))
 	default:
@@ -56,6 +65,8 @@ func (k *keepalived) global(s *statement) {
 		switch d := &s.block[i]; {
 		case d.name() == "router_id" && nodeName.MatchString(d.arg()):
 			k.Node = d.arg()
+		case d.name() == "vrrp_version":
+			k.version = d.arg()
 		case !slices.Contains(others, d.name()):
 			others = append(others, d.name())
 		}
@@ -63,24 +74,6 @@ func (k *keepalived) global(s *statement) {
 	if len(others) > 0 {
 		k.note(s.line, "global_defs: not carried over: %s", strings.Join(others, ", "))
 	}
-}
-
-// vrrp leaves the addresses to the directors, who hold them in another way.
-func (k *keepalived) vrrp(s *statement) {
-	var addresses []string
-	for i := range s.block {
-		d := &s.block[i]
-		if d.name() == "interface" && d.arg() != "" && !slices.Contains(k.Interfaces, d.arg()) {
-			k.Interfaces = append(k.Interfaces, d.arg())
-		}
-		if d.name() == "virtual_ipaddress" || d.name() == "virtual_ipaddress_excluded" {
-			for _, a := range d.block {
-				addresses = append(addresses, a.name())
-			}
-		}
-	}
-	k.note(s.line, "vrrp_instance %s: not carried over: directors hold the addresses of services by themselves, or announce them ([bgp]): %s",
-		s.arg(), strings.Join(addresses, ", "))
 }
 
 // virtual is one virtual_server.
