@@ -106,6 +106,45 @@ func TestVRRP(t *testing.T) {
 	v.oneHolder(t)
 }
 
+// TestVRRPFleet: two directors of one fleet hold VIPs in turn by VRRP, instead of
+// sharing them out. Whoever does is killed, and no connection breaks.
+func TestVRRPFleet(t *testing.T) {
+	f := &fleet{site: prepare(t, lab.Options{Shape: lab.OneArm, Fleet: true, Directors: 2, Servers: 2})}
+	for i, d := range f.Directors {
+		d.Offload = "off"
+		d.Services = groups([]string{f.VIP4, f.VIP6}, 200-100*i, true) + tomls(len(f.Servers),
+			service{name: "echo", vip: f.VIP4, port: lab.EchoPort, fall: 20}, service{name: "echo6", vip: f.VIP6, port: lab.EchoPort, fall: 20})
+		must(t, d.Start())
+	}
+	for _, d := range f.Directors {
+		must(t, d.AwaitAllUp(10*time.Second))
+		must(t, d.AwaitNodes(10*time.Second, "lb1", "lb2"))
+	}
+	first, second := &turns{site: f.site}, &turns{site: &site{Site: f.Site, lb: f.Directors[1]}}
+	first.await(t, "active", "200")
+	second.await(t, "backup", "200")
+	for _, vip := range []string{f.VIP4, f.VIP6} {
+		c, err := f.client.Crowd(t.Context(), at(vip, lab.EchoPort), 50, 500*time.Millisecond)
+		must(t, err)
+		t.Cleanup(func() { c.Stop() })
+		f.crowds = append(f.crowds, c)
+	}
+	var err error
+	f.idlers, err = f.client.Idlers(t.Context(), at(f.VIP4, lab.EchoPort), 50)
+	must(t, err)
+	f.reset, err = f.client.Port("clients").Capture(lab.Resets)
+	must(t, err)
+	f.unbroken(t)
+
+	f.Directors[0].Process.Kill()
+	second.await(t, "active", "100")
+	f.unbroken(t)
+	must(t, f.Directors[0].Start())
+	first.await(t, "active", "200")
+	second.await(t, "backup", "200")
+	f.unbroken(t)
+}
+
 // turns is a director and keepalived on one LAN, and a client that sees it all.
 type turns struct {
 	*site
@@ -145,19 +184,23 @@ func (v *turns) otherStarts(t *testing.T) {
 // director is what the next start or reload of the director shall be with.
 func (v *turns) director(t *testing.T, priority int, preempt bool) {
 	t.Helper()
-	v.lb.Services = ""
-	for i, vip := range []string{v.VIP4, v.VIP6} {
-		v.lb.Services += fmt.Sprintf("[[vrrp]]\nname = \"lan%d\"\nid = 51\ninterval = \"500ms\"\npriority = %d\npreempt = %v\nvips = [%q]\n", i, priority, preempt, vip)
-	}
-	v.lb.Services += tomls(len(v.Servers),
+	v.lb.Services = groups([]string{v.VIP4, v.VIP6}, priority, preempt) + tomls(len(v.Servers),
 		service{name: "web", vip: v.VIP4, port: lab.HTTPPort}, service{name: "web6", vip: v.VIP6, port: lab.HTTPPort})
+}
+
+// groups are those of a director, one for each VIP.
+func groups(vips []string, priority int, preempt bool) (toml string) {
+	for i, vip := range vips {
+		toml += fmt.Sprintf("[[vrrp]]\nname = \"lan%d\"\nid = 51\ninterval = \"500ms\"\npriority = %d\npreempt = %v\nvips = [%q]\n", i, priority, preempt, vip)
+	}
+	return toml
 }
 
 // await waits until both groups are in a state, and the holder they know has a
 // priority.
 func (v *turns) await(t *testing.T, state, priority string) {
 	t.Helper()
-	if err := lab.Await(5*time.Second, "the director to be "+state, func() error {
+	if err := lab.Await(8*time.Second, "the director to be "+state, func() error {
 		groups, err := v.lb.VRRP()
 		if err != nil {
 			return err

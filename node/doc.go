@@ -12,7 +12,8 @@
 // itself, control.go for what it does in between, plan.go for what it decides,
 // reload.go for how it changes its mind, leave.go for how it goes. fleet.go joins
 // it to the other directors: sync.go is what it must learn of them before it
-// serves, backup.go and lan.go what of theirs it stands in for, dead.go, loads.go,
+// serves, backup.go and lan.go what of theirs it stands in for, elect.go what
+// it holds in turn with routers that are no directors, dead.go, loads.go,
 // templates.go and spread.go what they tell each other. The rest is what the
 // operator sees and does.
 //

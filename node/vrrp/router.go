@@ -55,8 +55,9 @@ func (r *router) on(ev event, why string, now time.Time) deed {
 	return deeds
 }
 
-// may says whether we can take part.
-func (r *router) may() bool { return r.group.Ready && !r.leaving && r.line != nil }
+// wants says whether we shall take part, and may whether we can as well.
+func (r *router) wants() bool { return r.group.Ready && !r.leaving }
+func (r *router) may() bool   { return r.wants() && r.line != nil }
 
 // begin takes part, or ceases to, as it may.
 func (r *router) begin(now time.Time) deed {
@@ -64,7 +65,11 @@ func (r *router) begin(now time.Time) deed {
 	case r.may() && r.election.state == Initialize:
 		return r.on(event{what: startup}, "ready", now)
 	case !r.may() && r.election.state != Initialize:
-		return r.on(event{what: shutdown}, "not ready", now)
+		why := "not ready"
+		if r.wants() {
+			why = r.problem
+		}
+		return r.on(event{what: shutdown}, why, now)
 	}
 	return 0
 }

@@ -160,6 +160,10 @@ func (s *Speaker) step() (until time.Time) {
 		s.open(r, now)
 		s.act(r, deeds)
 		s.watch(r, func() deed { return r.begin(now) })
+		if !r.wants() { // the interface may be another by the time we do
+			r.hangUp()
+			r.next, r.problem = time.Time{}, ""
+		}
 		if s.vouch {
 			s.watch(r, func() deed { return r.elapse(now) })
 		}
@@ -169,12 +173,7 @@ func (s *Speaker) step() (until time.Time) {
 		}
 		until = earlier(until, at)
 	}
-	s.routers = slices.DeleteFunc(s.routers, func(r *router) bool {
-		if r.leaving {
-			r.hangUp()
-		}
-		return r.leaving
-	})
+	s.routers = slices.DeleteFunc(s.routers, func(r *router) bool { return r.leaving })
 	if s.moved {
 		s.moved = false
 		select {
@@ -212,7 +211,7 @@ const redial = time.Second
 
 // open opens the line of a router that wants one.
 func (s *Speaker) open(r *router, now time.Time) {
-	if r.line != nil || r.leaving || now.Before(r.next) {
+	if r.line != nil || !r.wants() || now.Before(r.next) {
 		return
 	}
 	l, err := s.wire.open(r.group.Place(), r.group.Source)
