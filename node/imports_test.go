@@ -50,6 +50,7 @@ var allowed = map[string]string{
 	"bench/traffic":         "",
 	"bench/rig":             "bench/traffic e2e/lab",
 	"bench/rig/try":         "bench/rig",
+	"bench":                 "bench/report bench/rig bench/transfer e2e/lab session",
 }
 
 // sealed names the libraries that only a few packages, and what lies below them,

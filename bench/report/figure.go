@@ -49,10 +49,10 @@ func (s Spread) String() string {
 	return figure(s.Median) + " (" + s.Range() + ")"
 }
 
-// Range is from the least to the greatest.
+// Range is from the least to the greatest, of more values than one.
 func (s Spread) Range() string {
-	if s.N == 0 {
-		return "–"
+	if s.N < 2 {
+		return ""
 	}
 	return figure(s.Min) + " to " + figure(s.Max)
 }

@@ -129,10 +129,14 @@ func (r *Report) head(page draw.Canvas, panels []Panel) {
 	title.YAlign = text.YTop
 	page.FillText(title, vg.Point{X: margin, Y: top}, r.Title)
 
+	bars := "Bars: one round"
+	if r.Rounds > 1 {
+		bars = fmt.Sprintf("Bars: median of %d rounds, whiskers: the least and the greatest; ratios round by round", r.Rounds)
+	}
 	sub := style(10, false)
 	sub.Color, sub.YAlign = faint, text.YTop
 	page.FillText(sub, vg.Point{X: margin, Y: top - 23},
-		fmt.Sprintf("Bars: median of %d rounds; whiskers: least and greatest. Above them, how many times %s, round by round.", r.Rounds, r.Peer))
+		fmt.Sprintf("%s. Above them, how many times %s.", bars, r.Peer))
 
 	x := margin
 	label := style(11, false)

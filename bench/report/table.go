@@ -10,7 +10,11 @@ import (
 // Table writes all that was measured, and below it what was wanted.
 func (r *Report) Table(w io.Writer) error {
 	fmt.Fprintf(w, "%s\n%s\n", r.Title, r.Machine)
-	fmt.Fprintf(w, "%d rounds; each figure is the median, with the least and the greatest beside it.\n", r.Rounds)
+	if r.Rounds == 1 {
+		fmt.Fprintln(w, "One round: no spread is known.")
+	} else {
+		fmt.Fprintf(w, "%d rounds; each figure is the median, with the least and the greatest beside it.\n", r.Rounds)
+	}
 	for _, measure := range r.measures() {
 		if err := r.section(w, measure); err != nil {
 			return err
@@ -45,7 +49,7 @@ func (r *Report) section(w io.Writer, measure string) error {
 		}
 		s := result.Spread()
 		if s.N == 0 {
-			fmt.Fprintf(t, "%s\t–\t%s\n", result.Device, result.Failure)
+			fmt.Fprintf(t, "%s\t–\t%s\n", result.Device, brief(result.Failure))
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s", result.Device, figure(s.Median), s.Range())
@@ -56,7 +60,7 @@ func (r *Report) section(w io.Writer, measure string) error {
 			fmt.Fprintf(t, "\t%v", result.Over(peer))
 		}
 		if lost := len(result.Values) - s.N; lost > 0 {
-			fmt.Fprintf(t, "\t%d of %d rounds failed: %s", lost, len(result.Values), result.Failure)
+			fmt.Fprintf(t, "\t%d of %d rounds failed: %s", lost, len(result.Values), brief(result.Failure))
 		}
 		fmt.Fprintln(t)
 	}
@@ -106,4 +110,15 @@ func (t *Target) against() string {
 // lastPart is what a measure's name ends in, "100 k sessions".
 func lastPart(measure string) string {
 	return strings.TrimSpace(measure[strings.LastIndex(measure, ",")+1:])
+}
+
+// brief is a reason in one line that is not too long; the whole of it is in what
+// Save writes.
+func brief(reason string) string {
+	const most = 100
+	line := []rune(strings.Join(strings.Fields(reason), " "))
+	if len(line) > most {
+		line = append(line[:most], '…')
+	}
+	return string(line)
 }

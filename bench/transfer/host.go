@@ -17,7 +17,7 @@ var serial atomic.Uint32
 
 // wire makes the namespaces and the cables between them.
 func (s *Site) wire(ctx context.Context) error {
-	prefix := fmt.Sprintf("fleetlb-bench-%d-%d-", os.Getpid(), serial.Add(1))
+	prefix := fmt.Sprintf("fleetlb-%d-transfer%d-", os.Getpid(), serial.Add(1))
 	for _, host := range []string{"client", "device", "server"} {
 		s.networks = append(s.networks, prefix+host)
 		if _, err := run(ctx, "ip", "netns", "add", prefix+host); err != nil {

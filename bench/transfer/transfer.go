@@ -56,7 +56,7 @@ func Open(ctx context.Context, device Device) (_ *Site, err error) {
 			err = fmt.Errorf("transfer: %s: %w", device, err)
 		}
 	}()
-	if s.dir, err = os.MkdirTemp("", "fleetlb-transfer-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", fmt.Sprintf("fleetlb-%d-transfer-", os.Getpid())); err != nil {
 		return nil, err
 	}
 	if err := s.wire(ctx); err != nil {
