@@ -18,21 +18,22 @@ import (
 const (
 	benchMapBuckets    = "buckets"
 	benchMapControl    = "control"
-	benchMapFlows      = "flows"
+	benchMapEndsOf     = "ends_of"
+	benchMapFaces      = "faces"
 	benchMapHops       = "hops"
-	benchMapPackets    = "packets"
 	benchMapPorts      = "ports"
 	benchMapUpward     = "upward"
 	benchProgBare      = "bare"
 	benchProgForward   = "forward"
 	benchProgLifted    = "lifted"
-	benchVarMask       = "mask"
+	benchVarNumberMask = "number_mask"
 	benchVarOwed       = "owed"
 	benchVarOwnMacHi   = "own_mac_hi"
 	benchVarOwnMacLo   = "own_mac_lo"
 	benchVarOwnPort    = "own_port"
-	benchVarPacketMask = "packet_mask"
+	benchVarRoom       = "room"
 	benchVarSeed       = "seed"
+	benchVarSessions   = "sessions"
 	benchVarTurn       = "turn"
 )
 
@@ -89,9 +90,9 @@ type benchProgramSpecs struct {
 type benchMapSpecs struct {
 	Buckets *ebpf.MapSpec `ebpf:"buckets"`
 	Control *ebpf.MapSpec `ebpf:"control"`
-	Flows   *ebpf.MapSpec `ebpf:"flows"`
+	EndsOf  *ebpf.MapSpec `ebpf:"ends_of"`
+	Faces   *ebpf.MapSpec `ebpf:"faces"`
 	Hops    *ebpf.MapSpec `ebpf:"hops"`
-	Packets *ebpf.MapSpec `ebpf:"packets"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
 	Upward  *ebpf.MapSpec `ebpf:"upward"`
 }
@@ -100,13 +101,14 @@ type benchMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type benchVariableSpecs struct {
-	Mask       *ebpf.VariableSpec `ebpf:"mask"`
+	NumberMask *ebpf.VariableSpec `ebpf:"number_mask"`
 	Owed       *ebpf.VariableSpec `ebpf:"owed"`
 	OwnMacHi   *ebpf.VariableSpec `ebpf:"own_mac_hi"`
 	OwnMacLo   *ebpf.VariableSpec `ebpf:"own_mac_lo"`
 	OwnPort    *ebpf.VariableSpec `ebpf:"own_port"`
-	PacketMask *ebpf.VariableSpec `ebpf:"packet_mask"`
+	Room       *ebpf.VariableSpec `ebpf:"room"`
 	Seed       *ebpf.VariableSpec `ebpf:"seed"`
+	Sessions   *ebpf.VariableSpec `ebpf:"sessions"`
 	Turn       *ebpf.VariableSpec `ebpf:"turn"`
 }
 
@@ -132,9 +134,9 @@ func (o *benchObjects) Close() error {
 type benchMaps struct {
 	Buckets *ebpf.Map `ebpf:"buckets"`
 	Control *ebpf.Map `ebpf:"control"`
-	Flows   *ebpf.Map `ebpf:"flows"`
+	EndsOf  *ebpf.Map `ebpf:"ends_of"`
+	Faces   *ebpf.Map `ebpf:"faces"`
 	Hops    *ebpf.Map `ebpf:"hops"`
-	Packets *ebpf.Map `ebpf:"packets"`
 	Ports   *ebpf.Map `ebpf:"ports"`
 	Upward  *ebpf.Map `ebpf:"upward"`
 }
@@ -143,9 +145,9 @@ func (m *benchMaps) Close() error {
 	return _BenchClose(
 		m.Buckets,
 		m.Control,
-		m.Flows,
+		m.EndsOf,
+		m.Faces,
 		m.Hops,
-		m.Packets,
 		m.Ports,
 		m.Upward,
 	)
@@ -155,13 +157,14 @@ func (m *benchMaps) Close() error {
 //
 // It can be passed to loadBenchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type benchVariables struct {
-	Mask       *ebpf.Variable `ebpf:"mask"`
+	NumberMask *ebpf.Variable `ebpf:"number_mask"`
 	Owed       *ebpf.Variable `ebpf:"owed"`
 	OwnMacHi   *ebpf.Variable `ebpf:"own_mac_hi"`
 	OwnMacLo   *ebpf.Variable `ebpf:"own_mac_lo"`
 	OwnPort    *ebpf.Variable `ebpf:"own_port"`
-	PacketMask *ebpf.Variable `ebpf:"packet_mask"`
+	Room       *ebpf.Variable `ebpf:"room"`
 	Seed       *ebpf.Variable `ebpf:"seed"`
+	Sessions   *ebpf.Variable `ebpf:"sessions"`
 	Turn       *ebpf.Variable `ebpf:"turn"`
 }
 

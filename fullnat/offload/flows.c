@@ -29,45 +29,46 @@ struct address {
 // and an outer header (TUN).
 enum { REWRITE = 0, DIRECT = 1, TUNNEL = 2 };
 
-// A face is one direction of a session: a cache line that no packet of the
-// other direction touches. Sums are one's complement, of words as they are in
-// memory.
+// A face is one direction of a session: all that most packets need, in a cache
+// line that no packet of the other direction touches. Of an IPv6 address it has
+// the last four bytes. Sums are one's complement, of words as they are in memory.
 struct face {
-	__be16 src, dst, new_src, new_dst; // ports
-	__u8 protocol, kind;
-	__u16 header; // what the IPv4 header's sum gains
-	__u16 gain;   // what TCP's or UDP's sum gains
-	__u16 pseudo; // the pseudo-header's sum, but for the length
-	__u32 hop;    // its index, and in the low byte its version
-	__u32 used;   // the tick of the last packet
-	__u64 packets, bytes;
+	__u32 src, dst;
+	__u32 ports; // source and destination, as on the wire
+	__u8 protocol, family;
+	__u16 gain; // what TCP's or UDP's sum gains
+	__u32 new_src, new_dst, new_ports;
+	__u32 hop;  // its index, and in the low byte its version
+	__u32 used; // the tick of the last packet
 	__u32 next, ack; // TCP: the number after the last segment, and what it acknowledged
-	__u64 told[2];	 // the director's: of packets and bytes, how many it knows of
+	__u16 header;	 // what the IPv4 header's sum gains
+	__u8 kind, zero;
+	__u32 packets;
+	__u32 answer; // the bucket in which the other face is sought first
+	__u64 bytes;
 };
 
-// ends are the client, the VIP, the local address, the server: faces[0] goes
-// from 0 to 1 and becomes 2 to 3, faces[1] from 3 to 2 and becomes 1 to 0.
-struct flow {
-	struct address ends[4];
-	struct face faces[2];
+// ends are a flow's addresses whole: the client, the VIP, the local address, the
+// server. Face 0 goes from 0 to 1 and becomes 2 to 3, face 1 from 3 to 2 and
+// becomes 1 to 0. Packets of IPv4 can do without.
+struct ends {
+	struct address of[4];
 };
 
 // The second face of a flow that goes through a tunnel is its outer header, as it
 // is in front of a packet without DSCP and ECN.
-#define OUTER_MAX 40
+#define OUTER_MAX 56
 struct outer {
-	__u8 no_face[9];
-	__u8 len; // of the header
-	__u8 zero[6];
 	__u8 bytes[OUTER_MAX];
-	__u8 rest[8];
+	__u8 len; // of the header
+	__u8 zero[7];
 };
 
-// A slot holds, from the low end, a tag of 32 bits and the number of a face:
-// twice the flow's, plus one for the second. Zero is empty.
-#define SLOTS 8
+// A slot holds the number of a face, twice its flow's, plus one for the second,
+// and in the bits above a tag. Zero is empty.
+#define SLOTS 16
 struct bucket {
-	__u64 slots[SLOTS];
+	__u64 slots[SLOTS / 2];
 };
 
 // A hop is written and read in two whole words.
@@ -95,7 +96,8 @@ struct control {
 	} name SEC(".maps")
 
 TABLE(buckets, struct bucket);
-TABLE(flows, struct flow);
+TABLE(faces, struct face);
+TABLE(ends_of, struct ends);
 TABLE(hops, struct hop);
 TABLE(control, struct control);
 
@@ -108,7 +110,8 @@ struct {
 
 // What is known when a program is loaded: it belongs to one interface.
 volatile const __u64 seed = 0;
-volatile const __u32 mask = 0;	    // of bucket numbers
+volatile const __u32 room = 0;	    // how many buckets there are, an even number
+volatile const __u32 number_mask = 0; // of a slot, where the number is
 volatile const __u32 own_port = 0;  // the interface's number
 volatile const __u32 own_mac_hi = 0; // bytes 0–3 and 4–5 of its address
 volatile const __u32 own_mac_lo = 0;
@@ -142,50 +145,69 @@ static __always_inline __u64 hash(const struct key *k, int v6)
 	return h ^ h >> 32;
 }
 
-static __always_inline __u32 among(const struct bucket *b, __u32 tag)
+// among returns the slots that have a tag, as a set of bits: at 31-i and 63-i are
+// those of word i.
+static __always_inline __u64 among(const struct bucket *b, __u64 tag)
 {
-	__u32 found = 0;
+	const __u64 tags = tag | tag << 32, tag_mask = ~(number_mask | (__u64)number_mask << 32), ones = 0x0000000100000001;
+	__u64 found = 0;
 #pragma unroll
-	for (int i = 0; i < SLOTS; i++) {
-		__u64 slot = b->slots[i];
-		if ((__u32)slot == tag)
-			found |= slot >> 32;
+	for (int i = 0; i < SLOTS / 2; i++) {
+		__u64 x = (b->slots[i] ^ tags) & tag_mask;
+		found |= ((x - ones) & ~x & ones << 31) >> i;
 	}
 	return found;
 }
 
-// find returns the face of a packet. No two faces with the same tag are in a
-// pair of buckets.
-static __always_inline struct face *find(const struct key *k, int v6, struct flow **flow, __u32 *dir)
+// where tells at which place of a word is its only bit, by a de Bruijn sequence.
+static __always_inline __u32 where(__u64 bit)
+{
+	static const __u8 places[64] = {
+		0, 1, 2, 53, 3, 7, 54, 27, 4, 38, 41, 8, 34, 55, 48, 28, 62, 5, 39, 46, 44, 42,
+		22, 9, 24, 35, 59, 56, 49, 18, 29, 11, 63, 52, 6, 26, 37, 40, 33, 47, 61, 45,
+		43, 21, 23, 58, 17, 10, 51, 25, 36, 32, 60, 20, 57, 16, 50, 31, 19, 15, 30, 14, 13, 12,
+	};
+	return places[bit * 0x022FDD63CC95386Dull >> 58];
+}
+
+// find returns the face of a packet, and its number. Faces that happen to have
+// the same tag are told apart by what they are.
+#define CANDIDATES 4
+static __always_inline struct face *find(const struct key *k, int v6, __u32 *number, struct ends **ends)
 {
 	__u64 h = hash(k, v6);
-	__u32 i = h & mask;
-	struct bucket *b = bpf_map_lookup_elem(&buckets, &i);
-	if (!b)
-		return 0;
-	__u32 number = among(b, h >> 32);
-	if (!number) {
-		i ^= 1;
-		b = bpf_map_lookup_elem(&buckets, &i);
+	__u32 bucket = (h & 0xffffffff) * room >> 32, tag = h >> 32 & ~number_mask;
+	if (!tag)
+		tag = ~number_mask; // an empty slot has none
+	for (int side = 0; side < 2; side++, bucket ^= 1) {
+		struct bucket *b = bpf_map_lookup_elem(&buckets, &bucket);
 		if (!b)
 			return 0;
-		number = among(b, h >> 32);
-		if (!number)
-			return 0;
+		__u64 left = among(b, tag);
+		for (int i = 0; i < CANDIDATES && left; i++, left &= left - 1) {
+			__u32 at = where(left & -left);
+			__u32 n = ((__u32 *)b)[(~at << 1 | at >> 5) & (SLOTS - 1)] & number_mask;
+			struct face *f = bpf_map_lookup_elem(&faces, &n);
+			if (!f)
+				return 0;
+			if (f->src != (__u32)(k->src.lo >> 32) || f->dst != (__u32)(k->dst.lo >> 32) ||
+			    f->ports != k->ports || f->protocol != k->protocol || f->family != (v6 ? 6 : 4))
+				continue;
+			*number = n;
+			if (!v6)
+				return f;
+			__u32 d = n & 1, of = n >> 1;
+			struct ends *e = bpf_map_lookup_elem(&ends_of, &of);
+			if (!e)
+				return 0;
+			const struct address *src = &e->of[d ? 3 : 0], *dst = &e->of[d ? 2 : 1];
+			if (src->lo != k->src.lo || dst->lo != k->dst.lo || src->hi != k->src.hi || dst->hi != k->dst.hi)
+				continue;
+			*ends = e;
+			return f;
+		}
 	}
-	i = number >> 1;
-	struct flow *f = bpf_map_lookup_elem(&flows, &i);
-	if (!f)
-		return 0;
-	__u32 d = number & 1;
-	const struct address *src = &f->ends[d ? 3 : 0], *dst = &f->ends[d ? 2 : 1];
-	struct face *face = &f->faces[d];
-	if (src->lo != k->src.lo || dst->lo != k->dst.lo || src->hi != k->src.hi || dst->hi != k->dst.hi ||
-	    *(__u32 *)&face->src != k->ports || face->protocol != k->protocol)
-		return 0;
-	*flow = f;
-	*dir = d;
-	return face;
+	return 0;
 }
 
 static __always_inline __u16 fold(__u64 s)
@@ -201,6 +223,16 @@ static __always_inline __u16 fold(__u64 s)
 static __always_inline __u16 update(__u16 checksum, __u64 gain)
 {
 	return ~fold((__u16)~checksum + gain);
+}
+
+// pseudo is the sum of the pseudo-header.
+static __always_inline __u16 pseudo(const struct key *k, int v6, int protocol, __u32 len)
+{
+	__u64 s = (k->src.lo >> 32) + (k->dst.lo >> 32) + bpf_htons(protocol) + bpf_htons(len);
+	if (v6)
+		s += (k->src.lo & 0xffffffff) + (k->dst.lo & 0xffffffff) + (k->src.hi & 0xffffffff) + (k->dst.hi & 0xffffffff) +
+		     (k->src.hi >> 32) + (k->dst.hi >> 32);
+	return fold(s);
 }
 
 // sum adds up len bytes of the frame; -1 if it ends before. Not static, so that
@@ -289,6 +321,7 @@ struct udp {
 struct inner {
 	__u32 size;
 	__u16 check, offset; // the L4 checksum that it is to have, and where in the IP packet
+	__u16 id;	     // of the outer packet, where that may be cut
 	__u8 v6;
 };
 
@@ -305,10 +338,12 @@ static __always_inline int send(struct xdp_md *ctx, long len, __u8 port)
 }
 
 // wrap sends a packet inside another (Tunnel.Put).
-static __attribute__((noinline)) int wrap(struct xdp_md *ctx, struct flow *flow, const struct hop *hop, const struct inner *in)
+static __attribute__((noinline)) int wrap(struct xdp_md *ctx, __u32 number, const struct hop *hop, const struct inner *in)
 {
-	struct face *face = &flow->faces[0];
-	struct outer *outer = (struct outer *)&flow->faces[1];
+	__u32 second = number | 1;
+	struct outer *outer = bpf_map_lookup_elem(&faces, &second);
+	if (!outer)
+		return UP;
 	__u32 len = outer->len;
 	if (in->size + len > hop->mtu || bpf_xdp_adjust_head(ctx, -(int)len))
 		return UP;
@@ -363,7 +398,7 @@ static __attribute__((noinline)) int wrap(struct xdp_md *ctx, struct flow *flow,
 		o->tos = tos;
 		o->length = bpf_htons(in->size + len);
 		o->fragment = cut ? 0 : bpf_htons(0x4000);
-		o->id = cut ? bpf_htons((__u16)face->packets) : 0;
+		o->id = cut ? bpf_htons(in->id) : 0;
 		o->checksum = 0;
 		const __u32 *w = (void *)o;
 		o->checksum = ~fold((__u64)w[0] + w[1] + w[2] + w[3] + w[4]);
@@ -375,6 +410,18 @@ static __attribute__((noinline)) int wrap(struct xdp_md *ctx, struct flow *flow,
 	__builtin_memcpy(e->dst, hop->dst, 6);
 	__builtin_memcpy(e->src, hop->src, 6);
 	return send(ctx, in->size + len, hop->port);
+}
+
+// near reads what the answer to a packet will want, once in a tick: while it comes
+// from memory, the processor goes on with this packet and the next.
+static __always_inline void near(__u32 number, __u32 bucket)
+{
+	struct face *f = bpf_map_lookup_elem(&faces, &number);
+	struct bucket *b = bpf_map_lookup_elem(&buckets, &bucket);
+	if (f && b) {
+		*(volatile __u32 *)&f->used;
+		*(volatile __u64 *)&b->slots[0];
+	}
 }
 
 // count notes a packet of a face.
@@ -423,9 +470,9 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 	k->ports = *(__u32 *)l4;
 	k->protocol = protocol;
 
-	struct flow *flow;
-	__u32 dir;
-	struct face *face = find(k, v6, &flow, &dir);
+	__u32 number;
+	struct ends *ends = 0;
+	struct face *face = find(k, v6, &number, &ends);
 	if (!face)
 		return UP;
 
@@ -434,6 +481,8 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 	struct hop *h = bpf_map_lookup_elem(&hops, &index);
 	if (!now || !h || bpf_ktime_get_coarse_ns() > now->until)
 		return UP;
+	if (face->used != now->tick)
+		near(number ^ 1, face->answer);
 	struct hop hop = *h;
 	if (size > hop.mtu || hop.version != (__u8)face->hop || !now->usable[hop.port])
 		return UP;
@@ -445,7 +494,7 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 	if (protocol == UDP && !c) {
 		// none stays none (packet.updateUDP)
 	} else {
-		if (owed != NEVER && c == fold((__u64)face->pseudo + bpf_htons(len))) {
+		if (owed != NEVER && c == pseudo(k, v6, protocol, len)) {
 			if (owed == LEAVE)
 				return UP;
 			long whole = sum(ctx, headers, len);
@@ -459,8 +508,9 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 	}
 
 	if (face->kind == TUNNEL) {
-		struct inner in = { .size = size, .check = c, .offset = (void *)check - data - ETH_HLEN, .v6 = v6 };
-		int v = wrap(ctx, flow, &hop, &in);
+		struct inner in = { .size = size, .check = c, .offset = (void *)check - data - ETH_HLEN,
+				    .id = face->packets, .v6 = v6 };
+		int v = wrap(ctx, number, &hop, &in);
 		if (v != UP)
 			count(face, size, now->tick, protocol, next, ack);
 		return v;
@@ -468,9 +518,12 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 
 	// From here on nothing goes up.
 	*check = c;
-	*(__u32 *)l4 = *(__u32 *)&face->new_src;
-	const struct address *src = &flow->ends[dir ? 1 : 2], *dst = &flow->ends[dir ? 0 : 3];
+	*(__u32 *)l4 = face->new_ports;
 	if (v6) {
+		if (!ends)
+			return XDP_ABORTED;
+		__u32 d = number & 1;
+		const struct address *src = &ends->of[d ? 1 : 2], *dst = &ends->of[d ? 0 : 3];
 		struct ipv6 *ip = data + ETH_HLEN;
 		ip->src[0] = src->hi;
 		ip->src[1] = src->lo;
@@ -479,8 +532,8 @@ static __always_inline int carry(struct xdp_md *ctx, struct key *k, const int v6
 		ip->hops--;
 	} else {
 		struct ipv4 *ip = data + ETH_HLEN;
-		ip->src = src->lo >> 32;
-		ip->dst = dst->lo >> 32;
+		ip->src = face->new_src;
+		ip->dst = face->new_dst;
 		ip->ttl--;
 		ip->checksum = update(ip->checksum, (__u64)face->header + 0xfffe);
 	}

@@ -16,19 +16,21 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	flowsMapBuckets  = "buckets"
-	flowsMapControl  = "control"
-	flowsMapFlows    = "flows"
-	flowsMapHops     = "hops"
-	flowsMapPorts    = "ports"
-	flowsMapUpward   = "upward"
-	flowsProgForward = "forward"
-	flowsVarMask     = "mask"
-	flowsVarOwed     = "owed"
-	flowsVarOwnMacHi = "own_mac_hi"
-	flowsVarOwnMacLo = "own_mac_lo"
-	flowsVarOwnPort  = "own_port"
-	flowsVarSeed     = "seed"
+	flowsMapBuckets    = "buckets"
+	flowsMapControl    = "control"
+	flowsMapEndsOf     = "ends_of"
+	flowsMapFaces      = "faces"
+	flowsMapHops       = "hops"
+	flowsMapPorts      = "ports"
+	flowsMapUpward     = "upward"
+	flowsProgForward   = "forward"
+	flowsVarNumberMask = "number_mask"
+	flowsVarOwed       = "owed"
+	flowsVarOwnMacHi   = "own_mac_hi"
+	flowsVarOwnMacLo   = "own_mac_lo"
+	flowsVarOwnPort    = "own_port"
+	flowsVarRoom       = "room"
+	flowsVarSeed       = "seed"
 )
 
 // loadFlows returns the embedded CollectionSpec for flows.
@@ -82,7 +84,8 @@ type flowsProgramSpecs struct {
 type flowsMapSpecs struct {
 	Buckets *ebpf.MapSpec `ebpf:"buckets"`
 	Control *ebpf.MapSpec `ebpf:"control"`
-	Flows   *ebpf.MapSpec `ebpf:"flows"`
+	EndsOf  *ebpf.MapSpec `ebpf:"ends_of"`
+	Faces   *ebpf.MapSpec `ebpf:"faces"`
 	Hops    *ebpf.MapSpec `ebpf:"hops"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
 	Upward  *ebpf.MapSpec `ebpf:"upward"`
@@ -92,12 +95,13 @@ type flowsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type flowsVariableSpecs struct {
-	Mask     *ebpf.VariableSpec `ebpf:"mask"`
-	Owed     *ebpf.VariableSpec `ebpf:"owed"`
-	OwnMacHi *ebpf.VariableSpec `ebpf:"own_mac_hi"`
-	OwnMacLo *ebpf.VariableSpec `ebpf:"own_mac_lo"`
-	OwnPort  *ebpf.VariableSpec `ebpf:"own_port"`
-	Seed     *ebpf.VariableSpec `ebpf:"seed"`
+	NumberMask *ebpf.VariableSpec `ebpf:"number_mask"`
+	Owed       *ebpf.VariableSpec `ebpf:"owed"`
+	OwnMacHi   *ebpf.VariableSpec `ebpf:"own_mac_hi"`
+	OwnMacLo   *ebpf.VariableSpec `ebpf:"own_mac_lo"`
+	OwnPort    *ebpf.VariableSpec `ebpf:"own_port"`
+	Room       *ebpf.VariableSpec `ebpf:"room"`
+	Seed       *ebpf.VariableSpec `ebpf:"seed"`
 }
 
 // flowsObjects contains all objects after they have been loaded into the kernel.
@@ -122,7 +126,8 @@ func (o *flowsObjects) Close() error {
 type flowsMaps struct {
 	Buckets *ebpf.Map `ebpf:"buckets"`
 	Control *ebpf.Map `ebpf:"control"`
-	Flows   *ebpf.Map `ebpf:"flows"`
+	EndsOf  *ebpf.Map `ebpf:"ends_of"`
+	Faces   *ebpf.Map `ebpf:"faces"`
 	Hops    *ebpf.Map `ebpf:"hops"`
 	Ports   *ebpf.Map `ebpf:"ports"`
 	Upward  *ebpf.Map `ebpf:"upward"`
@@ -132,7 +137,8 @@ func (m *flowsMaps) Close() error {
 	return _FlowsClose(
 		m.Buckets,
 		m.Control,
-		m.Flows,
+		m.EndsOf,
+		m.Faces,
 		m.Hops,
 		m.Ports,
 		m.Upward,
@@ -143,12 +149,13 @@ func (m *flowsMaps) Close() error {
 //
 // It can be passed to loadFlowsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type flowsVariables struct {
-	Mask     *ebpf.Variable `ebpf:"mask"`
-	Owed     *ebpf.Variable `ebpf:"owed"`
-	OwnMacHi *ebpf.Variable `ebpf:"own_mac_hi"`
-	OwnMacLo *ebpf.Variable `ebpf:"own_mac_lo"`
-	OwnPort  *ebpf.Variable `ebpf:"own_port"`
-	Seed     *ebpf.Variable `ebpf:"seed"`
+	NumberMask *ebpf.Variable `ebpf:"number_mask"`
+	Owed       *ebpf.Variable `ebpf:"owed"`
+	OwnMacHi   *ebpf.Variable `ebpf:"own_mac_hi"`
+	OwnMacLo   *ebpf.Variable `ebpf:"own_mac_lo"`
+	OwnPort    *ebpf.Variable `ebpf:"own_port"`
+	Room       *ebpf.Variable `ebpf:"room"`
+	Seed       *ebpf.Variable `ebpf:"seed"`
 }
 
 // flowsPrograms contains all programs after they have been loaded into the kernel.

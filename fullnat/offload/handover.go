@@ -27,7 +27,7 @@ import (
 // pinRoot is where; handOverVersion changes with the layout of the tables.
 const (
 	pinRoot         = "/sys/fs/bpf/fleetlb"
-	handOverVersion = "2"
+	handOverVersion = "3"
 )
 
 // handOverWithin is how long the next director has time to come up.
@@ -134,14 +134,14 @@ func (l *Legacy) open() (err error) {
 			return err
 		}
 	}
-	for _, name := range []string{flowsMapBuckets, flowsMapFlows, flowsMapHops, flowsMapControl} {
+	for _, name := range []string{flowsMapBuckets, flowsMapFaces, flowsMapEndsOf, flowsMapHops, flowsMapControl} {
 		if l.table.maps[name] == nil {
 			return fmt.Errorf("map %s is missing", name)
 		}
 	}
 	t := &l.table
 	if err := t.share(Capacity{
-		Flows: int(t.maps[flowsMapFlows].MaxEntries()) - 1, Hops: int(t.maps[flowsMapHops].MaxEntries()),
+		Flows: int(t.maps[flowsMapEndsOf].MaxEntries()) - 1, Hops: int(t.maps[flowsMapHops].MaxEntries()),
 	}, int(t.maps[flowsMapBuckets].MaxEntries())); err != nil {
 		return err
 	}
@@ -182,13 +182,14 @@ type Heirloom struct {
 func (l *Legacy) Flows() iter.Seq[*Heirloom] {
 	return func(yield func(*Heirloom) bool) {
 		t := &l.table
+		mask := t.numberMask()
 		for i := range t.buckets {
 			for _, slot := range t.buckets[i] {
-				ref := uint32(slot >> 32)
-				if ref == 0 || ref&1 != 0 || int(ref>>1) >= len(t.flows) { // once for each: by its first face
+				n := slot & mask
+				if n == 0 || n&1 != 0 || int(n) >= len(t.faces) { // once for each: by its first face
 					continue
 				}
-				if h := t.heirloom(ref >> 1); !yield(h) {
+				if h := t.heirloom(n >> 1); !yield(h) {
 					return
 				}
 			}
@@ -197,32 +198,31 @@ func (l *Legacy) Flows() iter.Seq[*Heirloom] {
 }
 
 func (t *Table) heirloom(number uint32) *Heirloom {
-	f := &t.flows[number]
+	f, ends := t.facesOf(number), &t.ends[number]
 	h := &Heirloom{Mode: session.FULLNAT}
-	h.Client = *f.tuple(session.Inbound)
-	h.OneWay = f.faces[session.Outbound].protocol == 0
+	h.Client, h.OneWay = t.tuple(number, session.Inbound), !t.has(number, session.Outbound)
 	for d := range h.Seen {
-		face := &f.faces[d]
-		if face.protocol == 0 {
+		if !t.has(number, session.Direction(d)) {
 			continue
 		}
-		h.Seen[d] = Seen{Packets: face.packets, Bytes: face.bytes, Used: face.used, Next: face.next, Ack: face.ack}
+		face := &f[d]
+		h.Seen[d] = Seen{Packets: uint64(face.packets), Bytes: face.bytes, Used: face.used, Next: face.next, Ack: face.ack}
 		if idle := session.Tick(t.control.tick - face.used); face.packets > 0 && (h.Idle == 0 || idle < h.Idle) {
 			h.Idle = idle
 		}
 	}
 	switch {
-	case f.faces[session.Inbound].kind == direct:
+	case f[session.Inbound].kind == direct:
 		h.Mode = session.DR
 		return h
-	case f.faces[session.Inbound].kind == tunnel:
+	case f[session.Inbound].kind == tunnel:
 		h.Mode = session.TUN
 		return h
-	case f.ends[0] == f.ends[2]:
+	case ends[0] == ends[2]:
 		h.Mode = session.NAT
 	}
-	becomes := packet.Tuple{Src: f.ends[2], Dst: f.ends[3], Protocol: h.Client.Protocol}
-	becomes.SrcPort, becomes.DstPort = splitPorts(f.faces[session.Inbound].newPorts)
+	becomes := packet.Tuple{Src: ends[2], Dst: ends[3], Protocol: h.Client.Protocol}
+	becomes.SrcPort, becomes.DstPort = splitPorts(f[session.Inbound].newPorts)
 	h.Server = becomes.Reverse()
 	return h
 }

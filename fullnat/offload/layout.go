@@ -9,25 +9,27 @@ import (
 // The memory that the director and the programs share, as flows.c has it.
 
 type face struct {
-	ports, newPorts uint32 // source and destination, as on the wire
-	protocol, kind  uint8
-	header          uint16
-	gain, pseudo    uint16
-	hop             uint32 // a HopRef
-	used            uint32
-	packets, bytes  uint64
-	next, ack       uint32
-	told            [2]uint64
+	src, dst         uint32 // as on the wire; of IPv6 the last four bytes
+	ports            uint32
+	protocol, family uint8
+	gain             uint16
+	newSrc, newDst   uint32
+	newPorts         uint32
+	hop              uint32 // a HopRef
+	used             uint32
+	next, ack        uint32
+	header           uint16
+	kind, _          uint8
+	packets          uint32
+	answer           uint32 // the bucket in which the other face is sought first
+	bytes            uint64
 }
 
-type flow struct {
-	ends  [4]packet.Addr
-	faces [2]face
-}
+type ends [4]packet.Addr
 
-const slots = 8
+const slots = 16
 
-type bucket [slots]uint64
+type bucket [slots]uint32
 
 // hopWords are, from the low end, the destination and the MTU; the source, the
 // port and the version.
@@ -47,23 +49,24 @@ const (
 	tunnel
 )
 
-// outerMax is the longest outer header that the programs write.
-const outerMax = 40
+// outerMax is the longest outer header that there is room for.
+const outerMax = 56
 
 // outer is what the second face of a flow through a tunnel is.
 type outer struct {
-	_     [9]uint8
-	len   uint8
-	_     [6]uint8
 	bytes [outerMax]uint8
-	_     [8]uint8
+	len   uint8
+	_     [7]uint8
 }
 
 // describe tells what packets of a tuple become.
 func (f *face) describe(is, becomes *packet.Tuple) {
-	f.ports, f.newPorts = portsOf(is.SrcPort, is.DstPort), portsOf(becomes.SrcPort, becomes.DstPort)
-	f.protocol = is.Protocol
-	f.pseudo = fold(sumOf(0, is.Src[:]) + sumOf(0, is.Dst[:]) + uint64(is.Protocol)<<8)
+	f.src, f.dst, f.ports = last(&is.Src), last(&is.Dst), portsOf(is.SrcPort, is.DstPort)
+	f.newSrc, f.newDst, f.newPorts = last(&becomes.Src), last(&becomes.Dst), portsOf(becomes.SrcPort, becomes.DstPort)
+	f.protocol, f.family = is.Protocol, 6
+	if is.Src.Is4() {
+		f.family = 4
+	}
 	if *is == *becomes {
 		f.kind = direct
 		return
@@ -72,6 +75,10 @@ func (f *face) describe(is, becomes *packet.Tuple) {
 	f.header = fold(addrs)
 	f.gain = fold(addrs + uint64(^f.ports) + uint64(f.newPorts))
 }
+
+// last returns the last four bytes of an address as they are in memory: all of
+// one of IPv4.
+func last(a *packet.Addr) uint32 { return binary.LittleEndian.Uint32(a[12:]) }
 
 // sumOf adds up the words of b as they are in memory, each after it has been
 // combined with flip: with all ones, that is its complement.

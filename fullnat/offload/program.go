@@ -36,7 +36,7 @@ func (t *Table) Load(port uint8, mac [6]byte, sums Owed) (*Program, error) {
 		return nil, err
 	}
 	for name, value := range map[string]any{
-		flowsVarSeed: t.seed, flowsVarMask: uint32(len(t.buckets) - 1), flowsVarOwed: uint32(sums), flowsVarOwnPort: uint32(port),
+		flowsVarSeed: t.seed, flowsVarRoom: uint32(len(t.buckets)), flowsVarNumberMask: t.numberMask(), flowsVarOwed: uint32(sums), flowsVarOwnPort: uint32(port),
 		flowsVarOwnMacHi: binary.LittleEndian.Uint32(mac[:]), flowsVarOwnMacLo: uint32(binary.LittleEndian.Uint16(mac[4:])),
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {

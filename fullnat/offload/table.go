@@ -3,7 +3,6 @@ package offload
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -24,13 +23,21 @@ type Table struct {
 
 	seed    uint64
 	buckets []bucket
-	flows   []flow
+	faces   []face // by number: that of the flow twice, and the direction
+	ends    []ends // by number of the flow
 	hops    []hopWords
 	control *control
 
+	told    []told   // by face
 	dropped []uint32 // by flow: the period in which it was last dropped; 0: never
 	grace   *grace
 	lifted  atomic.Int64
+}
+
+// told is how much of what a face has carried is known.
+type told struct {
+	packets uint32
+	bytes   [2]uint32 // from the low end: the whole takes 12 bytes, not 16
 }
 
 // Capacity says how much a table can hold.
@@ -41,22 +48,23 @@ type Capacity struct {
 
 var errNotPermitted = errors.New("not permitted: run as root or with CAP_BPF and CAP_NET_ADMIN")
 
-// NewTable makes an empty table. All its memory is taken at once: about 224
+// NewTable makes an empty table. All its memory is taken at once: about 230
 // bytes a flow.
 func NewTable(c Capacity) (*Table, error) {
-	if c.Flows < 1 || c.Flows >= 1<<30 || c.Hops < 1 || c.Hops > 1<<24 {
+	if c.Flows < 1 || c.Flows >= 1<<26 || c.Hops < 1 || c.Hops > 1<<24 {
 		panic("offload: table for impossible flows or hops")
 	}
 	spec, err := loadFlows()
 	if err != nil {
 		return nil, err
 	}
-	// Half full when every flow has both faces: a pair of buckets, sixteen slots,
-	// then overflows once in thousands.
-	n := max(2, 1<<bits.Len(uint(2*c.Flows/(slots/2)-1)))
-	t := &Table{maps: map[string]*ebpf.Map{}, seed: rand.Uint64(), dropped: make([]uint32, c.Flows+1)}
+	n := bucketsFor(c.Flows)
+	t := &Table{
+		maps: map[string]*ebpf.Map{}, seed: rand.Uint64(),
+		told: make([]told, 2*(c.Flows+1)), dropped: make([]uint32, c.Flows+1),
+	}
 	for name, entries := range map[string]int{
-		flowsMapBuckets: n, flowsMapFlows: c.Flows + 1, flowsMapHops: c.Hops, flowsMapControl: 1, flowsMapPorts: maxPorts,
+		flowsMapBuckets: n, flowsMapFaces: 2 * (c.Flows + 1), flowsMapEndsOf: c.Flows + 1, flowsMapHops: c.Hops, flowsMapControl: 1, flowsMapPorts: maxPorts,
 	} {
 		spec.Maps[name].MaxEntries = uint32(entries)
 		if t.maps[name], err = ebpf.NewMap(spec.Maps[name]); err != nil {
@@ -70,6 +78,14 @@ func NewTable(c Capacity) (*Table, error) {
 	}
 	t.grace = newGrace()
 	return t, nil
+}
+
+// bucketsFor returns how many buckets a number of flows wants: two thirds full
+// when every flow has both faces. One in a hundred is then in the second of its
+// pair, and one in a thousand finds no room in either.
+func bucketsFor(flows int) int {
+	n := (2*flows*3 + 2*slots - 1) / (2 * slots)
+	return n + n&1
 }
 
 // explain names the cure of an error of loading, where there is one.
@@ -88,7 +104,10 @@ func (t *Table) share(c Capacity, buckets int) (err error) {
 	if t.buckets, err = shared[bucket](t, flowsMapBuckets, buckets); err != nil {
 		return err
 	}
-	if t.flows, err = shared[flow](t, flowsMapFlows, c.Flows+1); err != nil {
+	if t.faces, err = shared[face](t, flowsMapFaces, 2*(c.Flows+1)); err != nil {
+		return err
+	}
+	if t.ends, err = shared[ends](t, flowsMapEndsOf, c.Flows+1); err != nil {
 		return err
 	}
 	if t.hops, err = shared[hopWords](t, flowsMapHops, c.Hops); err != nil {
@@ -141,7 +160,7 @@ func (t *Table) Renew(tick uint32, valid time.Duration) {
 func (t *Table) Lifted() int { return int(t.lifted.Load()) }
 
 // Cap is how many there can be.
-func (t *Table) Cap() int { return len(t.flows) - 1 }
+func (t *Table) Cap() int { return len(t.ends) - 1 }
 
 // A Flow is what the programs are told of a session: how it is known on either
 // side. Packets of one face become packets of the other, turned round. Without a
@@ -176,9 +195,9 @@ func (f *Flow) faces() session.Direction {
 func (f *Flow) direct() bool { return f.Server == packet.Tuple{} }
 
 // ends are the four addresses of the flow.
-func (f *Flow) ends() [4]packet.Addr {
+func (f *Flow) ends() ends {
 	if f.direct() {
-		return [4]packet.Addr{f.Client.Src, f.Client.Dst, f.Client.Src, f.Client.Dst}
+		return ends{f.Client.Src, f.Client.Dst, f.Client.Src, f.Client.Dst}
 	}
-	return [4]packet.Addr{f.Client.Src, f.Client.Dst, f.Server.Dst, f.Server.Src}
+	return ends{f.Client.Src, f.Client.Dst, f.Server.Dst, f.Server.Src}
 }
