@@ -135,3 +135,20 @@ func (r *Rig) introduce(at end, a netip.Addr, mac net.HardwareAddr) error {
 		})
 	})
 }
+
+// notice tells the crowd whether the device takes frames in its drivers.
+func (r *Rig) notice() error {
+	return r.within(r.Device, func(n *netlink.Handle, _ netns.NsHandle) error {
+		all := true
+		for _, name := range []string{r.Front, r.Back} {
+			l, err := n.LinkByName(name)
+			if err != nil {
+				return err
+			}
+			x := l.Attrs().Xdp
+			all = all && x != nil && x.Attached
+		}
+		r.crowd.Awake(all)
+		return nil
+	})
+}

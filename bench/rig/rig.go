@@ -111,7 +111,10 @@ func (r *Rig) up() (err error) {
 	if err := r.device.Setup(r); err != nil {
 		return err
 	}
-	return r.pin()
+	if err := r.pin(); err != nil {
+		return err
+	}
+	return r.notice()
 }
 
 // Close takes everything away.

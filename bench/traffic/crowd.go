@@ -27,7 +27,7 @@ type Config struct {
 
 	Sessions int    // room for so many
 	Core     int    // where requests are generated, and the ends should run
-	Mark     func() // called when a count begins and when it ends; not nil
+	Mark     func() // called when a count begins and when it ends; nil: nothing
 }
 
 // Places is how many addresses the clients have.
@@ -64,9 +64,8 @@ type Crowd struct {
 // As in traffic.c.
 type (
 	control struct {
-		mode, sessions, size, first, turn, next, random uint32
-		_                                               uint32
-		due, gap, until, sent                           uint64
+		mode, sessions, size, first, turn, next, random, awake uint32
+		due, gap, until, sent                                  uint64
 	}
 	slot  struct{ turn, what, state, seq uint32 }
 	tally struct {
@@ -87,6 +86,9 @@ const (
 // Open puts a crowd and its server into their places. They are silent, and leave
 // to the kernel what is not theirs.
 func Open(c Config) (*Crowd, error) {
+	if c.Mark == nil {
+		c.Mark = func() {}
+	}
 	t := &Crowd{config: c}
 	if err := t.open(); err != nil {
 		t.Close()

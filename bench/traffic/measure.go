@@ -15,7 +15,7 @@ import (
 // Window is how many requests, or connections, are under way: fewer than a veth
 // holds in the ring of one receive queue (256), so that none is lost between the
 // ends and the device.
-const Window = 192
+const Window = 240
 
 const (
 	patience  = 100 * time.Millisecond // then a request is lost, and another takes its place
@@ -37,6 +37,16 @@ type Count struct {
 
 // PerSecond is how many were done in a second.
 func (c Count) PerSecond() float64 { return float64(c.Done) / c.Took.Seconds() }
+
+// Awake says whether the device has XDP programs at both its ends: it is then cheaper
+// to send to it.
+func (t *Crowd) Awake(yes bool) {
+	var n uint32
+	if yes {
+		n = 1
+	}
+	atomic.StoreUint32(&t.control.awake, n)
+}
 
 // Warm opens sessions: each gets so many answers.
 func (t *Crowd) Warm(ctx context.Context, sessions, answers int) error {
@@ -185,7 +195,7 @@ func (t *Crowd) generating(f func() error) error {
 // begin says what clients do from now on.
 func (t *Crowd) begin(asked control) {
 	c, mode := t.control, asked.mode
-	asked.random, asked.mode = c.random, stop
+	asked.random, asked.awake, asked.mode = c.random, c.awake, stop
 	*c = asked
 	atomic.StoreUint32(&c.mode, mode)
 }

@@ -25,6 +25,7 @@ struct control {
 	__u32 first, turn;	    // EACH: the session to begin with, and the next one
 	__u32 next;		    // of the generator's list
 	__u32 random;
+	__u32 awake; // see leave
 	__u64 due, gap, until; // ONCE: when the next request is, and the last one, in CLOCK_MONOTONIC
 	__u64 sent;
 };
@@ -73,9 +74,6 @@ volatile const __u16 target_port = 0;
 volatile const __u32 server = 0;
 volatile const __u32 client_port = 0, server_port = 0; // interfaces
 
-// Frames leave by redirection also where XDP_TX would do: veth wakes a peer for that
-// only if the peer has an XDP program, which not every device has.
-
 static __always_inline struct control *control(void)
 {
 	__u32 zero = 0;
@@ -85,6 +83,15 @@ static __always_inline struct control *control(void)
 static __always_inline struct tally *tally(__u32 i)
 {
 	return bpf_map_lookup_elem(&tallies, &i);
+}
+
+// leave sends a frame back the way it came. veth wakes a peer for what XDP_TX sends
+// only if the peer has an XDP program, which not every device has; else frames leave
+// by redirection, which costs more.
+static __always_inline int leave(int verdict, __u32 port)
+{
+	struct control *c = control();
+	return verdict == XDP_TX && !(c && c->awake) ? bpf_redirect(port, 0) : verdict;
 }
 
 struct endpoint {
@@ -190,8 +197,7 @@ wrong:
 SEC("xdp")
 int client(struct xdp_md *ctx)
 {
-	int v = receive(ctx);
-	return v == XDP_TX ? bpf_redirect(client_port, 0) : v;
+	return leave(receive(ctx), client_port);
 }
 
 static __always_inline int respond(struct xdp_md *ctx)
@@ -215,8 +221,7 @@ static __always_inline int respond(struct xdp_md *ctx)
 SEC("xdp")
 int serve(struct xdp_md *ctx)
 {
-	int v = respond(ctx);
-	return v == XDP_TX ? bpf_redirect(server_port, 0) : v;
+	return leave(respond(ctx), server_port);
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";
