@@ -124,7 +124,11 @@ func parse(t *testing.T, f lab.CapturedFrame) *message {
 		append(again, gopacket.Payload(m.payload))...); err != nil {
 		t.Fatal(err)
 	}
-	if got := whole.Bytes(); !bytes.Equal(got[:min(len(got), len(f.Bytes))], f.Bytes) {
+	got := whole.Bytes()
+	if m.tcp != nil && f.Bytes[50] == 0xff && f.Bytes[51] == 0xff { // a kernel's way to write 0
+		f.Bytes[50], f.Bytes[51] = 0, 0
+	}
+	if !bytes.Equal(got[:min(len(got), len(f.Bytes))], f.Bytes) {
 		t.Fatalf("frame %x\nshould be %x", f.Bytes, got)
 	}
 	return m
@@ -224,8 +228,8 @@ func TestConnections(t *testing.T) {
 		go echo(l)
 		c := s.open(t, target)
 		seen := s.watch(t)
-		n, err := c.Connections(context.Background(), 200*time.Millisecond)
-		if err != nil {
+		var lost uint64
+		if err := c.keep(context.Background(), control{mode: connect}, &lost, func() bool { return c.now().answered > 2000 }); err != nil {
 			t.Fatal(err)
 		}
 		began, ended := map[netip.AddrPort]bool{}, 0
@@ -244,8 +248,9 @@ func TestConnections(t *testing.T) {
 				ended++
 			}
 		}
-		if n.Done == 0 || n.Wrong+n.Resets+n.Unsent > 0 || target == server && n.Lost > 0 || uint64(ended) < n.Done || len(began) < ended {
-			t.Errorf("%s: %d connections began and %d ended; counted %+v", target, len(began), ended, n)
+		n := c.now() // a kernel may be slow, but not wrong
+		if n.wrong+n.resets+n.refused > 0 || target == server && lost > 0 || uint64(ended) < n.answered || len(began) < ended {
+			t.Errorf("%s: %d connections began and %d ended; %d lost, counted %+v", target, len(began), ended, lost, n)
 		}
 	}
 }
