@@ -4,11 +4,15 @@ SHELL         := /bin/sh
 UNIT           = $$(go list ./... | grep -v /e2e)
 
 # What the tests run beside our own programs, as Debian calls it.
-PACKAGES := bird2 frr keepalived nginx haproxy iproute2 nftables curl wrk iperf3 tcpdump ethtool socat iputils-ping gcc libc6-dev
+PACKAGES := bird2 frr keepalived nginx haproxy iproute2 nftables curl wrk iperf3 tcpdump ethtool socat iputils-ping procps gcc libc6-dev
 
 DEMO_ROUTER ?= embedded# or bird, frr: the real one, installed if need be
 FUZZTIME    ?= 30s#        for each target of `make fuzz`
 SOAK        ?= 10m#        how long `make soak` goes on
+OUT         ?= bin/bench#  where `make bench` writes; BENCH="-quick -only REGEXP" are its options
+PKGS        ?= ./session ./fullnat/... ./gossip/...# for `make bench-process`, with COUNT runs of each of
+COUNT       ?= 6
+BENCHES     ?= .
 
 build: ## static binaries: bin/fleetlbd and bin/fleetlb
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
@@ -46,13 +50,18 @@ soak: ## one fleet under load and faults for SOAK (root)
 fleet: build ## every fault with both routers, 10,000 connections, as long as it takes (root)
 	FLEET=10000 go test -count=1 -run '^(TestFleet|TestResilient)$$' -timeout 0 -v ./e2e
 
-bench: ## nanoseconds, allocations and sessions per second
-	go test -run '^$$' -bench . -benchmem $(UNIT)
+bench: deps ## fleetlb beside its peers, in ten minutes: a table, and a picture in OUT (root)
+	go run ./bench -out $(OUT) $(BENCH)
+
+bench-process: ## what `go test -bench` measures; OLD=FILE: what changed since
+	@mkdir -p $(OUT)
+	go test -run '^$$' -bench $(BENCHES) -benchmem -count $(COUNT) -timeout 0 $(PKGS) >$(OUT)/process.txt || { cat $(OUT)/process.txt; exit 1; }
+	go tool benchstat $(OLD) $(OUT)/process.txt
 
 clean: ## remove what was built
 	rm -rf bin
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: build deps demo test lint unit race e2e fleet fuzz soak bench clean help
+.PHONY: build deps demo test lint unit race e2e fleet fuzz soak bench bench-process clean help

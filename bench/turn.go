@@ -39,6 +39,7 @@ type turn struct {
 	Device string
 	wants  []string // names of measures
 	values map[string]float64
+	idle   map[string]bool
 }
 
 // Wants reports whether somebody asked for a measure of this device.
@@ -46,6 +47,9 @@ func (t *turn) Wants(measure string) bool { return slices.Contains(t.wants, meas
 
 // Is takes a value that was measured.
 func (t *turn) Is(measure string, v float64) { t.values[measure] = v }
+
+// Idled notes that the device had time left meanwhile.
+func (t *turn) Idled(measure string) { t.idle[measure] = true }
 
 // A bench is one run of everything.
 type bench struct {
@@ -100,7 +104,7 @@ func (b *bench) sit(ctx context.Context, s *sitting, round int) error {
 	for _, device := range devices {
 		fmt.Fprintf(b.log, "%5s  round %d of %d: %s: %s\n", clock(b.now().Sub(b.began)), round+1, b.rounds, s.name, device)
 		started := b.now()
-		t := &turn{Device: device, values: map[string]float64{}}
+		t := &turn{Device: device, values: map[string]float64{}, idle: map[string]bool{}}
 		for _, m := range b.wanted(s, device) {
 			t.wants = append(t.wants, m.name)
 		}
@@ -121,7 +125,9 @@ func (b *bench) sit(ctx context.Context, s *sitting, round int) error {
 					why = failure.Error()
 				}
 			}
-			b.report.Add(m.name, device, m.unit, v, why)
+			if r := b.report.Add(m.name, device, m.unit, v, why); t.idle[m.name] {
+				r.Idle = true
+			}
 		}
 	}
 	return nil

@@ -50,6 +50,8 @@ type bar struct {
 	fill   color.RGBA
 	value  Spread
 	ratio  Spread // to the peer; N is 0 where there is none
+	bound  string // what is said of either
+	than   string
 }
 
 func (r *Report) bars(panel Panel) *bars {
@@ -59,7 +61,8 @@ func (r *Report) bars(panel Panel) *bars {
 		for i, device := range r.devices() {
 			result := find(r.Results, g.Measure, device)
 			if s := result.Spread(); s.N > 0 {
-				row = append(row, bar{device, colour(device, i), s, result.Over(find(r.Results, g.Measure, r.Peer))})
+				peer := find(r.Results, g.Measure, r.Peer)
+				row = append(row, bar{device, colour(device, i), s, result.Over(peer), result.bound(), than(result, peer)})
 			}
 		}
 		b.rows = append(b.rows, row)
@@ -133,11 +136,11 @@ func (b *bars) Plot(c draw.Canvas, p *plot.Plot) {
 			}
 			above := y(bar.value.Max) + 3
 			if b.alone() {
-				c.FillText(label, vg.Point{X: middle, Y: above}, figure(bar.value.Median))
+				c.FillText(label, vg.Point{X: middle, Y: above}, bar.bound+figure(bar.value.Median))
 				above += label.Rectangle("0").Size().Y + 3
 			}
 			if bar.ratio.N > 0 {
-				c.FillText(strong, vg.Point{X: middle, Y: above}, times(bar.ratio.Median))
+				c.FillText(strong, vg.Point{X: middle, Y: above}, bar.than+times(bar.ratio.Median))
 			}
 		}
 	}

@@ -35,8 +35,8 @@ type Group struct {
 }
 
 // Add appends a round's value to a measure of a device, NaN with the reason why
-// there is none.
-func (r *Report) Add(measure, device, unit string, value float64, failure string) {
+// there is none. The result is the report's until the next Add.
+func (r *Report) Add(measure, device, unit string, value float64, failure string) *Result {
 	result := find(r.Results, measure, device)
 	if result == nil {
 		r.Results = append(r.Results, Result{Measure: measure, Device: device, Unit: unit})
@@ -46,6 +46,7 @@ func (r *Report) Add(measure, device, unit string, value float64, failure string
 	if failure != "" {
 		result.Failure = failure
 	}
+	return result
 }
 
 // measures lists what was measured, devices who was, in the order of the results.

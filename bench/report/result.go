@@ -20,6 +20,7 @@ type Result struct {
 	Unit    string    // "round trips/s", "µs", "B"
 	Values  []float64 // one a round, in the order of the rounds; NaN: the round has none
 	Failure string    // why a round has none, in the words of the last
+	Idle    bool      // the device had time left: it may be capable of more
 }
 
 // A Spread is the median of some values between the least and the greatest.
@@ -67,7 +68,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 			values[i] = &v
 		}
 	}
-	return json.Marshal(resultJSON{r.Measure, r.Device, r.Unit, values, r.Failure})
+	return json.Marshal(resultJSON{r.Measure, r.Device, r.Unit, values, r.Failure, r.Idle})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -76,7 +77,7 @@ func (r *Result) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	*r = Result{Measure: in.Measure, Device: in.Device, Unit: in.Unit, Failure: in.Failure}
+	*r = Result{Measure: in.Measure, Device: in.Device, Unit: in.Unit, Failure: in.Failure, Idle: in.Idle}
 	for _, v := range in.Values {
 		if v == nil {
 			r.Values = append(r.Values, math.NaN())
@@ -93,4 +94,5 @@ type resultJSON struct {
 	Unit    string     `json:"unit"`
 	Values  []*float64 `json:"values"`
 	Failure string     `json:"failure,omitempty"`
+	Idle    bool       `json:"idle,omitempty"`
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -22,6 +23,9 @@ func (r *Report) Table(w io.Writer) error {
 	}
 	if err := r.targets(w); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(r.Results, func(result Result) bool { return result.Idle }) {
+		fmt.Fprintln(w, "\n≥: the device had time left. What binds there is the clients' and the server's core; it may be capable of more.")
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "\n%s\n", note)
@@ -52,12 +56,12 @@ func (r *Report) section(w io.Writer, measure string) error {
 			fmt.Fprintf(t, "%s\t–\t%s\n", result.Device, brief(result.Failure))
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s", result.Device, figure(s.Median), s.Range())
+		fmt.Fprintf(t, "%s\t%s\t%s", result.Device, result.bound()+figure(s.Median), s.Range())
 		switch {
 		case result == peer:
 			fmt.Fprintf(t, "\t1")
 		case peer != nil:
-			fmt.Fprintf(t, "\t%v", result.Over(peer))
+			fmt.Fprintf(t, "\t%s%v", than(result, peer), result.Over(peer))
 		}
 		if lost := len(result.Values) - s.N; lost > 0 {
 			fmt.Fprintf(t, "\t%d of %d rounds failed: %s", lost, len(result.Values), brief(result.Failure))
@@ -65,6 +69,25 @@ func (r *Report) section(w io.Writer, measure string) error {
 		fmt.Fprintln(t)
 	}
 	return t.Flush()
+}
+
+// bound marks a figure that is not the device's limit.
+func (r *Result) bound() string {
+	if r.Idle {
+		return "≥ "
+	}
+	return ""
+}
+
+// than marks a ratio of such figures.
+func than(r, peer *Result) string {
+	switch {
+	case r == nil || peer == nil || r.Idle == peer.Idle:
+		return ""
+	case r.Idle:
+		return "≥ "
+	}
+	return "≤ "
 }
 
 // targets is what was wanted beside what is.
@@ -88,7 +111,7 @@ func (r *Report) targets(w io.Writer) error {
 		}
 		measured := "–"
 		if s.N > 0 {
-			measured = figure(s.Median) + unit
+			measured = target.than(r.Results) + figure(s.Median) + unit
 			if s.N > 1 {
 				measured += " (" + s.Range() + ")"
 			}

@@ -31,11 +31,7 @@ func (t *Target) Judge(results []Result) (Spread, Outcome) {
 	r := find(results, t.Measure, t.Device)
 	s := r.Spread()
 	if t.Peer != "" {
-		measure := t.PeerMeasure
-		if measure == "" {
-			measure = t.Measure
-		}
-		s = r.Over(find(results, measure, t.Peer))
+		s = r.Over(t.peer(results))
 	}
 	worst := s.Min
 	reaches := func(v, bound float64) bool { return v >= bound }
@@ -54,6 +50,20 @@ func (t *Target) Judge(results []Result) (Spread, Outcome) {
 		return s, Partly
 	}
 	return s, Reached
+}
+
+// peer is the result that a ratio is taken to.
+func (t *Target) peer(results []Result) *Result {
+	measure := t.PeerMeasure
+	if measure == "" {
+		measure = t.Measure
+	}
+	return find(results, measure, t.Peer)
+}
+
+// than marks a ratio of which one side may be capable of more.
+func (t *Target) than(results []Result) string {
+	return than(find(results, t.Measure, t.Device), t.peer(results))
 }
 
 // find returns a measure of a device, nil if there is none.
