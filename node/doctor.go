@@ -9,6 +9,7 @@ import (
 
 	"fleetlb/bgp"
 	"fleetlb/fullnat"
+	"fleetlb/fullnat/nexthop"
 	"fleetlb/node/admin"
 	"fleetlb/node/config"
 	"fleetlb/node/host"
@@ -48,12 +49,22 @@ func (b backend) Doctor(ctx context.Context) ([]admin.Finding, error) {
 				"see the interface and its MTU"))
 		}
 	}
+	all = append(all, crowded(b.hops.Table())...)
 	for i := range v.plan.services {
 		all = append(all, b.served(&v.plan.services[i]))
 		all = append(all, waysTo(v.table.Services[i], b.hops.Table(), c)...)
 	}
 	all = append(append(append(all, v.speech()...), b.silences()...), b.elections()...)
 	return append(append(all, b.fellowship(&v)...), b.contests()...), nil
+}
+
+// crowded tells of servers on our links that there is no place for.
+func crowded(hops *nexthop.Table) []admin.Finding {
+	if hops == nil || hops.Unkept() == 0 {
+		return nil
+	}
+	return []admin.Finding{admin.Fail("servers on our links", fmt.Sprintf("%d are beyond the %d whose MAC addresses are kept", hops.Unkept(), nexthop.MaxKept),
+		"they get nothing: put servers behind a router, or some services on other directors")}
 }
 
 // full warns of what is nearly used up.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -12,9 +13,30 @@ import (
 	"time"
 
 	"fleetlb/fullnat"
+	"fleetlb/fullnat/nexthop"
 	"fleetlb/node/admin"
 	"fleetlb/session"
 )
+
+// TestCrowded: who has more servers on a link than can be kept is told.
+func TestCrowded(t *testing.T) {
+	link := nexthop.Network{
+		Ports:     []nexthop.Port{{Up: true}},
+		Addresses: [][]netip.Prefix{{netip.MustParsePrefix("10.3.0.1/8")}},
+	}
+	a := netip.MustParseAddr("10.3.0.1")
+	for range nexthop.MaxKept {
+		a = a.Next()
+		link.Wanted = append(link.Wanted, a)
+	}
+	if f := crowded(link.Table(1)); f != nil {
+		t.Errorf("found %+v", f)
+	}
+	link.Wanted = append(link.Wanted, a.Next())
+	if f := crowded(link.Table(2)); len(f) != 1 || f[0].State != "fail" || f[0].Found != "1 are beyond the 16384 whose MAC addresses are kept" {
+		t.Errorf("found %+v", f)
+	}
+}
 
 // TestDoctor holds what is found in a director in trouble to testdata/doctor.txt.
 // What is found of the host is this machine's, and only looked at for advice.

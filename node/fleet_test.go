@@ -470,6 +470,12 @@ func TestNodes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("nodes %q, want %q", got, want)
 	}
+	// Numbers change without a word, and are those of now all the same.
+	f.members = slices.Clone(f.members)
+	f.members[0].Numbers = gossip.Numbers{Sessions: 7, Slots: 255, SlotsOf: 256}
+	if nodes, err = b.Nodes(t.Context()); err != nil || nodes[1].Sessions != 7 || nodes[1].Slots != 255 || nodes[1].SlotsOf != 256 {
+		t.Errorf("node %+v, %v", nodes[1], err)
+	}
 	findings, err := b.Doctor(t.Context())
 	if err != nil {
 		t.Fatal(err)

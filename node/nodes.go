@@ -34,7 +34,9 @@ func (b backend) Nodes(ctx context.Context) ([]admin.Node, error) {
 	self.Slots, self.SlotsOf = s.Slots, s.SlotsOf
 	self.SyncLagMS, self.AtRisk = v.numbers.Lag.Milliseconds(), uint64(s.AtRisk)
 	all := []admin.Node{self}
-	for _, m := range v.others {
+	// As they are now: what they tell of their numbers is no change that this
+	// director would plan anew for, and so not in the view.
+	for _, m := range b.company.members.Members() {
 		all = append(all, admin.Node{
 			Name: m.Name, Address: m.Address, State: conditionOf(&m), Epoch: m.Epoch,
 			Sessions: int(m.Numbers.Sessions), Slots: m.Numbers.Slots, SlotsOf: m.Numbers.SlotsOf,

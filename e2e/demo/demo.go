@@ -85,6 +85,14 @@ func (d *demo) whole() error {
 	return nil
 }
 
+// nodes prints the fleet, once all have heard of it.
+func (d *demo) nodes() error {
+	if err := d.site.Directors[0].AwaitSlots(10 * time.Second); err != nil {
+		return err
+	}
+	return d.fleetlb("nodes")
+}
+
 func (d *demo) vips() (prefixes []string) {
 	for _, a := range []string{d.site.VIP4, d.site.VIP6} {
 		ip := netip.MustParseAddr(a)

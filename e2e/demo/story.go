@@ -67,7 +67,7 @@ func (d *demo) startDirectors() error {
 	if err := d.whole(); err != nil {
 		return err
 	}
-	if err := d.fleetlb("nodes"); err != nil {
+	if err := d.nodes(); err != nil {
 		return err
 	}
 	if err := d.fleetlb("bgp", "neighbors"); err != nil {
@@ -206,7 +206,7 @@ func (d *demo) sum() error {
 	if err := d.proven(); err != nil {
 		return err
 	}
-	if err := d.fleetlb("nodes"); err != nil {
+	if err := d.nodes(); err != nil {
 		return err
 	}
 	for _, c := range d.crowds {

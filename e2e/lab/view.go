@@ -67,6 +67,7 @@ type NodeView struct {
 	Epoch        uint64 `json:"epoch"`
 	Sessions     int    `json:"sessions"`
 	Slots        int    `json:"slots"`
+	SlotsOf      int    `json:"slots_of"`
 	SyncLagMS    int    `json:"sync_lag_ms"`
 	ConfigDigest string `json:"config_digest"`
 	Problem      string `json:"problem"`
@@ -92,6 +93,23 @@ func (d *Director) AwaitNodes(timeout time.Duration, names ...string) error {
 		slices.Sort(serving)
 		if !slices.Equal(serving, names) {
 			return fmt.Errorf("it has %+v", nodes)
+		}
+		return nil
+	})
+}
+
+// AwaitSlots waits until the director has heard of all others that they have the
+// sessions of their slots; that comes a second or two after they serve.
+func (d *Director) AwaitSlots(timeout time.Duration) error {
+	return Await(timeout, d.Host.Name+" to hear that all slots are whole", func() error {
+		nodes, err := d.Nodes()
+		if err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			if n.SlotsOf == 0 || n.Slots < n.SlotsOf {
+				return fmt.Errorf("%s has %d of %d", n.Name, n.Slots, n.SlotsOf)
+			}
 		}
 		return nil
 	})

@@ -17,11 +17,19 @@ func build(m *mirror, neighbors map[neighborKey]neighbor, h *hops, keep []packet
 	t.routes = buildRoutes(m, h)
 	t.connect(m)
 	t.sourceAddresses(m)
+	kept := 0
 	for _, a := range keep {
-		if key, ok := t.neighborOf(a); ok {
-			if id := h.id(key); id != None {
-				h.known[id].kept = true
-			}
+		key, ok := t.neighborOf(a)
+		if !ok {
+			continue
+		}
+		if kept == maxKept {
+			t.unkept++
+			continue
+		}
+		if id := h.id(key); id != None {
+			h.known[id].kept = true
+			kept++
 		}
 	}
 	t.fill(m, neighbors, h)

@@ -10,7 +10,11 @@ import (
 
 // maxHops bounds the hops remembered. On-link clients that come and go leave
 // hops behind; at the bound those nobody needs are forgotten.
-const maxHops = 8192
+const maxHops = 1 << 15
+
+// maxKept is how many of them may be on-link destinations that are kept: half are
+// for gateways and clients.
+const maxKept = maxHops / 2
 
 // hops hands out IDs and knows of each hop how its neighbour fares.
 type hops struct {

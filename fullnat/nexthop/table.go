@@ -51,6 +51,7 @@ type Table struct {
 	connected [][]netip.Prefix // by port
 	hosts     map[packet.Addr]struct{}
 	sources   [2][]packet.Addr // IPv4, IPv6; by port
+	unkept    int
 }
 
 // A hopKey is what makes a hop: a neighbour on a port, reached with an MTU of
@@ -104,6 +105,13 @@ func (t *Table) Behind(dst packet.Addr) packet.Addr {
 	}
 	return packet.Addr{}
 }
+
+// Unkept is how many on-link destinations are not kept resolved, there being more
+// than [MaxKept] of them.
+func (t *Table) Unkept() int { return t.unkept }
+
+// MaxKept is how many on-link destinations are kept resolved.
+const MaxKept = maxKept
 
 // Generation changes whenever Lookup may answer otherwise than it did, and not
 // when a hop only becomes reachable or changes its MAC address.

@@ -306,6 +306,29 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestKept: those behind a router are the router's, and take no place; of those on
+// our links there is one.
+func TestKept(t *testing.T) {
+	m := ip(t, "10.0.0.0/8 dev eth0\n172.16.0.0/12 via 10.0.0.1 dev eth0")
+	h := newHops()
+	var keep []packet.Addr
+	for i := range maxKept + 3 {
+		for _, network := range []byte{172, 10} {
+			keep = append(keep, packet.AddrFrom(netip.AddrFrom4([4]byte{network, 16, byte(i >> 8), byte(i)})))
+		}
+	}
+	if table := build(m, nil, h, keep[:2*maxKept]); table.Unkept() != 0 {
+		t.Errorf("%d are not kept", table.Unkept())
+	}
+	last := keep[2*maxKept-1]
+	if id := h.ids[hopKey{addr: last}]; id == None || !h.known[id].kept {
+		t.Errorf("%v is not kept", last.Netip())
+	}
+	if table := build(m, nil, h, keep); table.Unkept() != 3 {
+		t.Errorf("%d are not kept, want 3", table.Unkept())
+	}
+}
+
 func FuzzLongestPrefix(f *testing.F) {
 	f.Add(uint64(1), uint64(2))
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {

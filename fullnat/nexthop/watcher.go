@@ -19,7 +19,6 @@ import (
 
 const (
 	maxWants = 256              // destinations that may wait to be asked for
-	maxKept  = 4096             // destinations that may be kept
 	wantRate = 512              // destinations asked for in a second, new ones and retries
 	checkAll = 30 * time.Second // between readings of everything, in case news was lost
 )
@@ -105,10 +104,10 @@ func (w *Watcher) Want(dst packet.Addr) {
 }
 
 // Keep names the whole set of destinations whose neighbours are to be kept
-// resolved whether anything is sent to them or not; gateways always are. At
-// most 4,096 count.
+// resolved whether anything is sent to them or not; gateways always are. Those
+// beyond 16,384 on our links are not; the table says how many.
 func (w *Watcher) Keep(set []packet.Addr) {
-	set = append([]packet.Addr(nil), set[:min(len(set), maxKept)]...)
+	set = slices.Clone(set)
 	for {
 		select {
 		case w.keep <- set:
