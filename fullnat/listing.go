@@ -28,17 +28,18 @@ type SessionInfo struct {
 	BytesIn, BytesOut     uint64
 }
 
-// walkChunk is how many places of the table a worker looks through between two
-// batches when it lists its sessions.
-const walkChunk = 1024
+// listChunk is how many places of the table a worker looks through between two
+// batches when it lists its sessions: about as long as a batch takes.
+const listChunk = 64
 
 // Sessions lists all sessions, in no order, a chunk of each worker's at a time. A
 // session that lives as long as the walk is listed once.
 func (p *Plane) Sessions(ctx context.Context) iter.Seq2[SessionInfo, error] {
 	return func(yield func(SessionInfo, error) bool) {
+		list := make([]SessionInfo, 0, listChunk) // not by the worker, which would wait for the garbage collector
 		for _, w := range p.workers {
 			for from, done := session.Cursor(0), false; !done; {
-				c, err := inquire(ctx, p, w, func() chunk { return w.list(from) })
+				c, err := inquire(ctx, p, w, func() chunk { return w.list(list, from) })
 				if err != nil {
 					yield(SessionInfo{}, err)
 					return
@@ -60,9 +61,9 @@ type chunk struct {
 	next     session.Cursor
 }
 
-func (w *Worker) list(from session.Cursor) (c chunk) {
-	now := w.clock()
-	c.next = w.sessions.Each(from, walkChunk, func(s *session.Session) {
+func (w *Worker) list(into []SessionInfo, from session.Cursor) chunk {
+	c, now := chunk{sessions: into}, w.clock()
+	c.next = w.sessions.Each(from, listChunk, func(s *session.Session) {
 		c.sessions = append(c.sessions, w.info(s, now))
 	})
 	return c

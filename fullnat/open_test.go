@@ -95,7 +95,7 @@ func TestFlood(t *testing.T) {
 	w.publish()
 	w.inject("tcp 198.51.100.7:4711 > 203.0.113.80:443 S ttl 64 seq 1000")
 	w.settle()
-	local := w.workers[0].list(0).sessions[0].Local
+	local := w.workers[0].list(nil, 0).sessions[0].Local
 	w.inject(fmt.Sprintf("eth1 tcp 10.0.0.11:8443 > %v SA ttl 64 seq 5000 ack 1001", local),
 		"tcp 198.51.100.7:4711 > 203.0.113.80:443 A ttl 64 seq 1001 ack 5001")
 	w.settle()

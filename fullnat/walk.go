@@ -10,6 +10,9 @@ type walker struct {
 	from    session.Cursor
 }
 
+// walkChunk is how many places of the table a worker looks through in a turn.
+const walkChunk = 1024
+
 // start makes the next walk begin, also when one is under way.
 func (w *walker) start() { w.walking, w.from = true, 0 }
 

@@ -8,16 +8,14 @@ import (
 	"time"
 )
 
-// However many directors there are, replicating a session costs each of them two
-// copies. In a large fleet fewer records share a datagram, for none waits longer
-// than in a small one; a record that travels alone costs no more than twice as
-// much.
+// However many directors there are, replicating a session costs two copies. In a
+// large fleet fewer records share a datagram, for none waits longer than in a small
+// one: what a copy costs follows from how many do, and has a bound.
 func TestScale(t *testing.T) {
-	sizes := []int{3, 9, 64}
+	sizes := []int{2, 3, 4, 8, 16, 32, 64}
 	if testing.Short() {
 		sizes = []int{3, 16}
 	}
-	var first float64
 	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d directors", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -47,14 +45,12 @@ func TestScale(t *testing.T) {
 				told := float64(after-bytes) / float64(opened)
 				copies := float64(s.records()-records) / float64(opened)
 				t.Logf("%d sessions: %.0f bytes for each to be told, %.2f copies; %d bytes a second and director while idle", opened, told, copies, idle/n)
-				if math.Abs(copies-2) > 0.02 {
-					t.Errorf("%.2f copies of each session, want 2", copies)
+				want := float64(min(2, n-1))
+				if math.Abs(copies-want) > 0.02 {
+					t.Errorf("%.2f copies of each session, want %.0f", copies, want)
 				}
-				if first == 0 {
-					first = told
-				}
-				if told > 2*first {
-					t.Errorf("%.0f bytes a session, with %d directors %.0f", told, sizes[0], first)
+				if model := want * copyCost(want*rate/200/float64(n-1)); math.Abs(told/model-1) > 0.05 {
+					t.Errorf("%.0f bytes a session, want %.0f", told, model)
 				}
 				if err := s.agree(); err != nil {
 					t.Error(err)
@@ -62,6 +58,14 @@ func TestScale(t *testing.T) {
 			})
 		})
 	}
+}
+
+// copyCost is how many bytes one copy of a session takes where so many records are
+// for one director on average when datagrams leave: its record, and its share of
+// the datagram and of the acknowledgement. Page docs/performance.md reckons with it.
+func copyCost(records float64) float64 {
+	const record, datagram = 43.4, 50.8
+	return record + datagram*(1-math.Exp(-records))/records
 }
 
 // records is how many records all directors have applied.
