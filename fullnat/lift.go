@@ -70,6 +70,9 @@ func (w *Worker) take(s *session.Session, path *session.Path) {
 		OneWay: s.State == session.OneWay,
 		Hops:   [2]offload.HopRef{way, w.wayBack(s, path)},
 	}
+	if path.Mode == session.DR || path.Mode == session.TUN {
+		f.To, f.ToPort = path.Server, path.ServerPort
+	}
 	if path.Mode == session.TUN {
 		f.Outer = w.lift.outer.of(path.Tunnel, s)
 	}

@@ -11,8 +11,7 @@ import (
 // Restore makes sessions of what a former director of this name had lifted, and
 // lifts them again. It is for the time between the first Publish and Run. It
 // returns how many there are. Those of services, servers or local addresses that
-// are gone are not, nor those of direct routing and tunnels, of which the
-// programs did not know the server.
+// are gone are not.
 func (p *Plane) Restore(ctx context.Context, flows iter.Seq[*offload.Heirloom]) (n int, err error) {
 	for h := range flows {
 		owner := ownerOf(session.Slot(h.Client.Protocol, h.Client.Src, h.Client.SrcPort), len(p.workers))
@@ -31,11 +30,11 @@ func (p *Plane) Restore(ctx context.Context, flows iter.Seq[*offload.Heirloom]) 
 }
 
 func (w *Worker) restore(h *offload.Heirloom, now session.Tick) bool {
-	if h.Mode == session.DR || h.Mode == session.TUN || h.Mode == session.FULLNAT && !w.snap.isOwn(h) {
+	if h.Mode == session.FULLNAT && !w.snap.isOwn(h) {
 		return false
 	}
 	for id, path := range w.sessions.Paths() {
-		if path.Mode != h.Mode {
+		if path.Mode != h.Mode || !h.GoesTo(path.Server, path.ServerPort) {
 			continue
 		}
 		s := w.sessions.Restore(id, &h.Client, &h.Server, h.OneWay, h.Idle, now)

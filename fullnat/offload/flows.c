@@ -55,13 +55,16 @@ struct ends {
 	struct address of[4];
 };
 
-// The second face of a flow that goes through a tunnel is its outer header, as it
-// is in front of a packet without DSCP and ECN.
-#define OUTER_MAX 56
+// The second face of a flow that is not rewritten is what else there is to know of
+// the server: the outer header of a tunnel to it, as it is in front of a packet
+// without DSCP and ECN, and, for the next director, which one it is.
+#define OUTER_MAX 40
 struct outer {
 	__u8 bytes[OUTER_MAX];
 	__u8 len; // of the header
-	__u8 zero[7];
+	__u8 zero[5];
+	__u16 port;
+	struct address server;
 };
 
 // A slot holds the number of a face, twice its flow's, plus one for the second,

@@ -178,10 +178,18 @@ type Heirloom struct {
 	Seen [2]Seen      // since it was lifted
 }
 
+// GoesTo says whether a flow may lead to a server. Of one that is rewritten its
+// tuples tell.
+func (h *Heirloom) GoesTo(server packet.Addr, port uint16) bool {
+	return !h.direct() || h.To == server && h.ToPort == port
+}
+
 // Flows goes through those that were lifted.
-func (l *Legacy) Flows() iter.Seq[*Heirloom] {
+func (l *Legacy) Flows() iter.Seq[*Heirloom] { return l.table.Flows() }
+
+// Flows goes through those that are lifted, while none is lifted or dropped.
+func (t *Table) Flows() iter.Seq[*Heirloom] {
 	return func(yield func(*Heirloom) bool) {
-		t := &l.table
 		mask := t.numberMask()
 		for i := range t.buckets {
 			for _, slot := range t.buckets[i] {
@@ -201,24 +209,27 @@ func (t *Table) heirloom(number uint32) *Heirloom {
 	f, ends := t.facesOf(number), &t.ends[number]
 	h := &Heirloom{Mode: session.FULLNAT}
 	h.Client, h.OneWay = t.tuple(number, session.Inbound), !t.has(number, session.Outbound)
+	used := false
 	for d := range h.Seen {
 		if !t.has(number, session.Direction(d)) {
 			continue
 		}
 		face := &f[d]
 		h.Seen[d] = Seen{Packets: uint64(face.packets), Bytes: face.bytes, Used: face.used, Next: face.next, Ack: face.ack}
-		if idle := session.Tick(t.control.tick - face.used); face.packets > 0 && (h.Idle == 0 || idle < h.Idle) {
-			h.Idle = idle
+		if idle := session.Tick(t.control.tick - face.used); face.packets > 0 && (!used || idle < h.Idle) {
+			h.Idle, used = idle, true
 		}
 	}
-	switch {
-	case f[session.Inbound].kind == direct:
+	if kind := f[session.Inbound].kind; kind != rewrite {
+		o := t.outer(number)
+		h.To, h.ToPort = o.server, o.port
 		h.Mode = session.DR
+		if kind == tunnel {
+			h.Mode = session.TUN
+		}
 		return h
-	case f[session.Inbound].kind == tunnel:
-		h.Mode = session.TUN
-		return h
-	case ends[0] == ends[2]:
+	}
+	if ends[0] == ends[2] {
 		h.Mode = session.NAT
 	}
 	becomes := packet.Tuple{Src: ends[2], Dst: ends[3], Protocol: h.Client.Protocol}

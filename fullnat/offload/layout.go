@@ -49,14 +49,16 @@ const (
 	tunnel
 )
 
-// outerMax is the longest outer header that there is room for.
-const outerMax = 56
+// outerMax is the longest outer header that the programs write.
+const outerMax = 40
 
-// outer is what the second face of a flow through a tunnel is.
+// outer is what the second face of a flow is that is not rewritten.
 type outer struct {
-	bytes [outerMax]uint8
-	len   uint8
-	_     [7]uint8
+	bytes  [outerMax]uint8
+	len    uint8
+	_      [5]uint8
+	port   uint16
+	server packet.Addr
 }
 
 // describe tells what packets of a tuple become.

@@ -30,10 +30,13 @@ func (t *Table) Lift(number uint32, f *Flow) bool {
 	for d := range f.faces() {
 		to[d].answer = t.bucket(hashes[f.faces()-1-d])
 	}
-	if f.Outer != nil {
-		o := (*outer)(unsafe.Pointer(&to[session.Outbound]))
-		o.len = uint8(copy(o.bytes[:], f.Outer))
-		to[session.Inbound].kind = tunnel
+	if f.direct() {
+		o := t.outer(number)
+		o.server, o.port = f.To, f.ToPort
+		if f.Outer != nil {
+			o.len = uint8(copy(o.bytes[:], f.Outer))
+			to[session.Inbound].kind = tunnel
+		}
 	}
 	for d := range f.faces() { // last: from here on programs find it
 		if !t.insert(hashes[d], number<<1|uint32(d)) {
@@ -65,6 +68,11 @@ func (t *Table) takeDown(number uint32, n session.Direction) {
 
 // facesOf are those of a flow.
 func (t *Table) facesOf(number uint32) *[2]face { return (*[2]face)(t.faces[number<<1:]) }
+
+// outer is the second face of a flow that is not rewritten.
+func (t *Table) outer(number uint32) *outer {
+	return (*outer)(unsafe.Pointer(&t.faces[number<<1|uint32(session.Outbound)]))
+}
 
 // has says whether a flow has a face.
 func (t *Table) has(number uint32, d session.Direction) bool {

@@ -170,7 +170,9 @@ type Flow struct {
 	Server packet.Tuple // what the server sends; zero: it passes by
 	OneWay bool         // only what the client sends is carried
 	Outer  []byte       // with no Server: the IP header, and what follows, of a packet around each
-	Hops   [2]HopRef    // towards the server, towards the client
+	To     packet.Addr  // with no Server: which one it goes to, for the next director
+	ToPort uint16
+	Hops   [2]HopRef // towards the server, towards the client
 }
 
 // face is the tuple of packets that go d as they come, and as they leave.
