@@ -65,6 +65,5 @@ func (r *Rig) passOn(in, out string, station, own net.HardwareAddr) error {
 	if err != nil {
 		return fmt.Errorf("attach program: %w", err)
 	}
-	r.atClose(func() { hook.Close() })
-	return nil
+	return r.atClose(func() { hook.Close() })
 }

@@ -38,6 +38,5 @@ func (r *Rig) raise(path string, least int) error {
 	if err := os.WriteFile(path, []byte(strconv.Itoa(least)), 0); err != nil {
 		return err
 	}
-	r.atClose(func() { os.WriteFile(path, b, 0) })
-	return nil
+	return r.atClose(func() { os.WriteFile(path, b, 0) })
 }

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -61,12 +62,11 @@ type Rig struct {
 	// Director is the one under test, if it is one of ours.
 	Director *lab.Director
 
-	device  Device
-	lab     *lab.Lab
-	crowd   *traffic.Crowd
-	cores   unix.CPUSet // that this process had
-	marks   []spent     // of the device's core, at the begin and the end of a count
-	closers []func()
+	device Device
+	lab    *lab.Lab
+	crowd  *traffic.Crowd
+	cores  unix.CPUSet // that this process had
+	marks  []spent     // of the device's core, at the begin and the end of a count
 }
 
 // Up puts a device between clients and a server.
@@ -117,13 +117,11 @@ func (r *Rig) up() (err error) {
 	return r.notice()
 }
 
-// Close takes everything away.
+// Close takes everything away. It may be called more than once.
 func (r *Rig) Close() {
-	if r.crowd != nil {
+	if r.crowd != nil { // not by atClose: whoever measures uses it until he has noticed
 		r.crowd.Close()
-	}
-	for _, c := range r.closers {
-		c()
+		r.crowd = nil
 	}
 	if r.lab != nil {
 		r.lab.Close()
@@ -131,7 +129,13 @@ func (r *Rig) Close() {
 	r.comeBack()
 }
 
-func (r *Rig) atClose(f func()) { r.closers = append(r.closers, f) }
+// atClose has f called when the rig closes, also by Ctrl-C.
+func (r *Rig) atClose(f func()) error {
+	if !r.lab.OnClose(f) {
+		return errors.New("the lab is closed")
+	}
+	return nil
+}
 
 // run runs a program on the device to its end.
 func (r *Rig) run(argv ...string) error {

@@ -1,9 +1,14 @@
 package rig
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -15,6 +20,9 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.Main()
+	if os.Getenv(childEnv) != "" {
+		child()
+	}
 	os.Exit(m.Run())
 }
 
@@ -104,4 +112,55 @@ func TestPlaces(t *testing.T) {
 	if now, _ := os.ReadFile(path); err == nil && string(now) != string(room) {
 		t.Errorf("%s: %s, before %s", path, now, room)
 	}
+}
+
+// Ctrl-C leaves nothing behind either: not a namespace, nor a changed setting.
+func TestInterrupted(t *testing.T) {
+	const path = "/proc/sys/net/netfilter/nf_conntrack_max"
+	up(t, Forwarding()).Close() // or skip
+	room, err := os.ReadFile(path)
+	if err != nil {
+		t.Skip("no connection tracking in this kernel")
+	}
+	c := exec.Command("/proc/self/exe")
+	c.Env = append(os.Environ(), childEnv+"=1")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Wait()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "up\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if now, _ := os.ReadFile(path); bytes.Equal(now, room) {
+		t.Errorf("%s is still %s: the test would prove nothing", path, now)
+	}
+	c.Process.Signal(os.Interrupt)
+	var exit *exec.ExitError
+	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		t.Errorf("it ended with %v", err)
+	}
+	if now, _ := os.ReadFile(path); !bytes.Equal(now, room) {
+		t.Errorf("%s: %s, before %s", path, now, room)
+	}
+	if left, _ := filepath.Glob(fmt.Sprintf("/run/netns/fleetlb-%d-*", c.Process.Pid)); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// childEnv makes the test binary a program that measures until it is interrupted.
+const childEnv = "RIG_TEST_CHILD"
+
+func child() {
+	r, err := Up(Nftables(), Options{Sessions: 1_000_000})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("up")
+	r.RoundTrips(context.Background(), 100, 64, time.Minute)
+	time.Sleep(time.Minute) // the lab ends this process
 }

@@ -51,7 +51,7 @@ func (t *Crowd) Latency(ctx context.Context, sessions, size, rate int, d time.Du
 
 // spins is how often the generator looks at the clock in one system call: for
 // some tenths of a second.
-const spins = 1 << 22
+const spins = 1 << 23
 
 // paced sends for so long what is due.
 func (t *Crowd) paced(ctx context.Context, d time.Duration) error {

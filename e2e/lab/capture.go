@@ -84,7 +84,7 @@ func (p *Port) Capture(filter []bpf.Instruction) (*Capture, error) {
 		return nil, fmt.Errorf("%s: capture: %w", p, err)
 	}
 	go c.read()
-	if !p.host.lab.onClose(func() { c.Stop() }) {
+	if !p.host.lab.OnClose(func() { c.Stop() }) {
 		c.Stop()
 		return nil, fmt.Errorf("%s: the lab is closed", p)
 	}

@@ -29,7 +29,7 @@ const churnPatience = 8 * time.Second
 func (h *Host) Churn(address string, perSecond int) *Churn {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Churn{stop: stop}
-	h.lab.onClose(stop)
+	h.lab.OnClose(stop)
 	c.workers.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(perSecond))
 		defer tick.Stop()
@@ -113,7 +113,7 @@ func (h *Host) Idlers(ctx context.Context, address string, n int) (*Idlers, erro
 		return nil, err
 	}
 	i := &Idlers{conns}
-	h.lab.onClose(i.Close)
+	h.lab.OnClose(i.Close)
 	if broken := i.Wake(); broken != nil {
 		i.Close()
 		return nil, fmt.Errorf("%d of %d did not answer, the first: %v", len(broken), n, broken[0])

@@ -55,7 +55,7 @@ func (h *Host) Crowd(ctx context.Context, address string, n int, interval time.D
 		// Spread over the interval, so that the crowd does not speak in chorus.
 		go c.converse(conn, uint64(i), interval*time.Duration(i)/time.Duration(n))
 	}
-	if !h.lab.onClose(c.hangUp) {
+	if !h.lab.OnClose(c.hangUp) {
 		c.Stop()
 		return nil, fmt.Errorf("%s: the lab is closed", h.Name)
 	}

@@ -168,9 +168,9 @@ func (l *Lab) Report(w io.Writer) {
 	}
 }
 
-// onClose has f run when the lab closes, before its programs end. It reports
+// OnClose has f run when the lab closes, before its programs end. It reports
 // false, and does nothing, when the lab is closed already.
-func (l *Lab) onClose(f func()) bool {
+func (l *Lab) OnClose(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {

@@ -40,7 +40,7 @@ func (h *Host) Probe(ctx context.Context, address string, interval time.Duration
 		return nil, err
 	}
 	p := &Probe{conn: conn, interval: interval, stop: make(chan struct{})}
-	if !h.lab.onClose(func() { conn.Close() }) {
+	if !h.lab.OnClose(func() { conn.Close() }) {
 		conn.Close()
 		return nil, fmt.Errorf("%s: the lab is closed", h.Name)
 	}
