@@ -67,7 +67,10 @@ type (
 		mode, sessions, size, first, turn, next, random, awake uint32
 		due, gap, until, sent                                  uint64
 	}
-	slot  struct{ turn, what, state, seq uint32 }
+	slot struct {
+		turn uint32
+		_    [3]uint32 // what it is, which only the programs need to know
+	}
 	tally struct {
 		answered, late, wrong, resets, refused uint64
 		_                                      [3]uint64
