@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +30,10 @@ func TestVRRP(t *testing.T) {
 	must(t, v.lb.AwaitAllUp(10*time.Second))
 	v.await(t, "backup", "150")
 	v.serves(t, "keepalived", 0)
+	said, err := v.lb.CLI("doctor")
+	if !strings.Contains(said, "backup to 10.3.0.60, which has priority 150") || strings.Contains(said, "vrrp_version") {
+		t.Errorf("doctor: %v\n%s", err, said)
+	}
 
 	t.Log("keepalived dies")
 	died := time.Now()
@@ -43,10 +49,11 @@ func TestVRRP(t *testing.T) {
 	v.await(t, "backup", "150")
 
 	t.Log("it ends in good order")
-	v.other.Process.Stop()
 	stopped := time.Now()
+	v.other.Process.Signal(syscall.SIGTERM)
 	v.serves(t, "director", 3*time.Second)
 	within(t, time.Second, stopped, "handed over")
+	v.other.Process.Stop()
 
 	t.Log("it comes back; and the director is given more priority, and preempts")
 	v.otherStarts(t)
@@ -78,7 +85,7 @@ func TestVRRP(t *testing.T) {
 
 	t.Log("it is told to end")
 	ended := time.Now()
-	v.lb.Process.Signal(15)
+	v.lb.Process.Signal(syscall.SIGTERM)
 	v.serves(t, "keepalived", 3*time.Second)
 	within(t, time.Second, ended, "handed over")
 	must(t, v.lb.Process.Wait(20*time.Second))
@@ -224,7 +231,10 @@ func (v *turns) serves(t *testing.T, who string, patience time.Duration) {
 	t.Helper()
 	for _, vip := range []string{v.VIP4, v.VIP6} {
 		if err := lab.Await(max(shared*patience, time.Second), vip+" to be with the "+who, func() error {
-			name, err := v.client.Ask(t.Context(), url(vip, lab.HTTPPort))
+			// One that began with the holder before must not be waited for.
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			name, err := v.client.Ask(ctx, url(vip, lab.HTTPPort))
 			if err == nil && (name == "keepalived") != (who == "keepalived") {
 				err = fmt.Errorf("it is with %s", name)
 			}

@@ -100,6 +100,9 @@ func TestStand(t *testing.T) {
 			if got != tt.want || p.groups[0].Ready != tt.ready {
 				t.Errorf("%s, ready %v\nwant %s, %v", got, p.groups[0].Ready, tt.want, tt.ready)
 			}
+			if announced := slices.ContainsFunc(routes, func(a netip.Addr) bool { return a == g.Addresses[0] }); p.services[0].announced != announced {
+				t.Errorf("the service says that it is announced: %v", p.services[0].announced)
+			}
 			if claims := p.lan.Claims[g.Addresses[0]]; (claims == 3) != p.held[g.Addresses[0]] {
 				t.Errorf("%d claims", claims)
 			}

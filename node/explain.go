@@ -109,7 +109,7 @@ func disabled(s *config.Service) (all []string) {
 func (b backend) announcement(v *view, p *planned, vip netip.Addr) string {
 	elected := b.whereElected(vip)
 	switch {
-	case v.speaker == nil && elected != "":
+	case elected != "" && (v.speaker == nil || !v.plan.held[vip]):
 		return elected
 	case v.speaker == nil && len(v.others) > 0:
 		return v.whereHeld(vip)

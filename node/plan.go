@@ -97,6 +97,10 @@ func newPlan(in *inputs) *plan {
 			p.routes = append(p.routes, bgp.Route{Prefix: netip.PrefixFrom(vip, vip.BitLen())})
 		}
 	}
+	for i := range p.services {
+		s := &p.services[i]
+		s.announced = s.announced && slices.ContainsFunc(s.config.Listeners(), func(l config.Listener) bool { return p.held[l.Addr] || !in.grouped(l.Addr) })
+	}
 	if in.carries() {
 		for _, block := range in.locals {
 			p.routes = append(p.routes, bgp.Route{Prefix: block})
