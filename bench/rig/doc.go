@@ -17,18 +17,25 @@
 //	defer r.Close()
 //	s, err := r.RoundTrips(ctx, 100_000, 64, 5*time.Second)   // s.PerSecond, s.Busy
 //	s, err = r.Connections(ctx, 5*time.Second)
-//	l, err := r.Latency(ctx, 50_000, 5*time.Second)           // l.P50, l.P99
+//	l, err := r.Latency(ctx, 100, 64, 50_000, 5*time.Second)  // at a rate: l.P50, l.P99
+//
+// `go run ./bench/rig/try -device fleetlb-required -sessions 100,100000` does so for
+// one device, for who wants to make it faster.
 //
 // RoundTrips opens the sessions that are not open yet before it measures; they
 // stay open, so measure few before many. [Rig.Warm] does only that.
 //
 // # Devices
 //
-// [Bare], [Forwarding], [Nftables], [Fleetlb]; others implement [Device]: they get
+// [Bare], [Forwarding], [Nftables], [HAProxy], [Fleetlb]; others implement [Device]: they get
 // the rig in Setup, with three hosts ([Rig.Client], [Rig.Device], [Rig.Server]),
 // interfaces with addresses, routes and neighbours, and programs of theirs started
 // by [Rig.Start] run on the device's core. What the server's namespace itself
 // serves (iperf3, say) is left to its kernel, unless it is asked for at [Server].
+//
+// Nftables and fleetlb translate to the same local addresses, have room for all
+// sessions, and forget a connection a second after its end, so that their tables do
+// not fill up while connections are measured.
 //
 // # One at a time
 //
