@@ -61,7 +61,7 @@ int lifted(struct xdp_md *ctx)
 {
 	if (!fill((void *)(long)ctx->data, (void *)(long)ctx->data_end))
 		return XDP_ABORTED;
-	__u32 zero = 0;
+	__u32 zero = 0; // time passes, as it does for many sessions
 	struct control *now = bpf_map_lookup_elem(&control, &zero);
 	if (now)
 		now->tick = turn / (2 * BURST);

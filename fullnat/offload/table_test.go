@@ -10,6 +10,7 @@ import (
 
 	"fleetlb/fullnat/packet"
 	"fleetlb/fullnat/packet/packettest"
+	"fleetlb/session"
 )
 
 var ourMAC = [6]byte{2, 0, 0, 0, 0, 1}
@@ -115,6 +116,12 @@ func TestTable(t *testing.T) {
 	for i := uint32(1); i <= n; i++ {
 		if !table.Lift(i, flowNumber(table, i)) {
 			t.Fatalf("flow %d of %d finds no room", i, n)
+		}
+	}
+	for d, f := range table.facesOf(1) { // what is read ahead for an answer is what that wants
+		is := table.tuple(1, session.Direction(1-d))
+		if want := table.bucket(hash(table.seed, &is)); f.answer != want {
+			t.Errorf("face %d: its answer is looked for in bucket %d, not %d", d, f.answer, want)
 		}
 	}
 	for i := uint32(1); i <= n; i++ {
