@@ -54,7 +54,7 @@ func inProcess() sitting {
 func benchProcess(ctx context.Context, t *turn) error {
 	t.Is(indexed, footprint())
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-benchtime", "500000x", "-timeout", "5m",
-		"-bench", `^Benchmark(Forward|Open)$/^(both|nothing|sessions=1000000)$/^sessions=1000000$`, "./fullnat")
+		"-bench", `^BenchmarkForward$/^(both|nothing)$/^sessions=1000000$|^BenchmarkOpen$/^sessions=1000000$`, "./fullnat")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	out, err := cmd.Output()

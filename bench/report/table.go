@@ -44,7 +44,7 @@ func (r *Report) section(w io.Writer, measure string) error {
 			continue
 		}
 		if first {
-			fmt.Fprintf(t, "\n%s\t%s\t", strings.ToUpper(measure), result.Unit)
+			fmt.Fprintf(t, "\n%s%s\t%s\t", strings.ToUpper(measure), fewer(len(result.Values), r.Rounds), result.Unit)
 			if peer != nil {
 				fmt.Fprintf(t, "\t× %s", r.Peer)
 			}
@@ -69,6 +69,17 @@ func (r *Report) section(w io.Writer, measure string) error {
 		fmt.Fprintln(t)
 	}
 	return t.Flush()
+}
+
+// fewer says so where a measure was not taken in every round.
+func fewer(n, rounds int) string {
+	switch {
+	case n >= rounds:
+		return ""
+	case n == 1:
+		return ", ONE ROUND"
+	}
+	return fmt.Sprintf(", %d ROUNDS", n)
 }
 
 // bound marks a figure that is not the device's limit.
