@@ -40,6 +40,7 @@ const (
 	memory      = "memory, a session"
 
 	forward  = "in process: a packet of 1 M sessions at random"
+	stall    = "in process: a worker held up by the rest, p99.9, 1 M sessions"
 	indexed  = "in process: memory of a session and both its index entries"
 	openings = "in process: open and close a session among 1 M"
 )
@@ -126,6 +127,7 @@ func (p plan) targets() []report.Target {
 		{Measure: forward, Device: inside, Least: 150, Aim: 80, AtMost: true},
 		{Measure: openings, Device: inside, Least: 1500, Aim: 500, AtMost: true},
 		{Measure: indexed, Device: inside, Least: 160, Aim: 128, AtMost: true},
+		{Measure: stall, Device: inside, Least: 1000, Aim: 100, AtMost: true},
 	}
 }
 

@@ -32,6 +32,7 @@ type benchmark struct {
 var benchmarks = []benchmark{
 	{forward, "Forward/both/sessions=1000000", "Forward/nothing/sessions=1000000", "cpu-ns/op"},
 	{openings, "Open/sessions=1000000", "", "cpu-ns/op"},
+	{stall, "Stall/collected/sessions=1000000", "", "p99.9-µs"},
 }
 
 // footprint is what a session takes in a table of a million: itself, and both its
@@ -43,9 +44,13 @@ func footprint() float64 {
 
 // inProcess runs the benchmarks of the packet path once a round.
 func inProcess() sitting {
-	s := sitting{name: "in process", devices: []string{inside}, takes: 25 * time.Second, turn: benchProcess}
+	s := sitting{name: "in process", devices: []string{inside}, takes: 30 * time.Second, turn: benchProcess}
 	for _, b := range benchmarks {
-		s.measures = append(s.measures, measure{name: b.measure, unit: "ns"})
+		unit := "ns"
+		if strings.HasSuffix(b.metric, "-µs") {
+			unit = "µs"
+		}
+		s.measures = append(s.measures, measure{name: b.measure, unit: unit})
 	}
 	s.measures = append(s.measures, measure{name: indexed, unit: "B"})
 	return s
@@ -53,8 +58,8 @@ func inProcess() sitting {
 
 func benchProcess(ctx context.Context, t *turn) error {
 	t.Is(indexed, footprint())
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-benchtime", "500000x", "-timeout", "5m",
-		"-bench", `^BenchmarkForward$/^(both|nothing)$/^sessions=1000000$|^BenchmarkOpen$/^sessions=1000000$`, "./fullnat")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-benchtime", "2000000x", "-timeout", "5m",
+		"-bench", `^BenchmarkForward$/^(both|nothing)$/^sessions=1000000$|^BenchmarkOpen$/^sessions=1000000$|^BenchmarkStall$/^collected$/^sessions=1000000$`, "./fullnat")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	out, err := cmd.Output()
