@@ -50,6 +50,7 @@ var allowed = map[string]string{
 	"bench/traffic":         "",
 	"bench/rig":             "bench/traffic e2e/lab",
 	"bench/rig/try":         "bench/rig",
+	"bench/scale":           "",
 	"bench":                 "bench/report bench/rig bench/transfer e2e/lab session",
 }
 

@@ -3,6 +3,8 @@ package session
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"testing"
 
 	"fleetlb/fullnat/packet"
@@ -132,6 +134,35 @@ func BenchmarkOpenClose(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkFootprint fills a table of a million sessions, and tells what each of
+// them takes, both faces in the index included, as the table and as the kernel
+// counts it.
+func BenchmarkFootprint(b *testing.B) {
+	const n = 1_000_000
+	for b.Loop() {
+		runtime.GC()
+		before := resident(b)
+		t, _ := fill(b, n)
+		runtime.GC()
+		b.ReportMetric(float64(t.Footprint())/n, "B/session")
+		b.ReportMetric(float64(resident(b)-before)/n, "resident-B/session")
+		runtime.KeepAlive(t)
+	}
+}
+
+// resident is how much memory the process has, beside the heap.
+func resident(b *testing.B) int {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		b.Skip(err)
+	}
+	var size, pages int
+	fmt.Sscan(string(statm), &size, &pages)
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return pages*os.Getpagesize() - int(m.HeapSys-m.HeapReleased)
 }
 
 // BenchmarkExpire lets a whole table expire in one tick.
