@@ -10,7 +10,7 @@ type point struct {
 	open     float64 // ns to open a session from its SYN, and to close it; 0: not measured
 }
 
-// go test -run '^$' -bench 'Forward$/both|Open' -pgo ../cmd/fleetlbd/default.pgo ./fullnat
+// go test -run '^$' -bench 'Forward$/both|Open' -pgo cmd/fleetlbd/default.pgo ./fullnat
 var curve = []point{
 	{10_000, 101, 506},
 	{100_000, 118, 502},
