@@ -485,6 +485,15 @@ func TestNodes(t *testing.T) {
 			t.Errorf("doctor says nothing of %q, or not %s: %+v", check, state, findings)
 		}
 	}
+	// With nobody there, the seeds are what to look at.
+	f.members, d.config.Gossip.Seeds = nil, []netip.AddrPort{f.Address(), netip.MustParseAddrPort("10.1.0.12:7946")}
+	if findings, err = b.Doctor(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.IndexFunc(findings, func(f admin.Finding) bool { return f.Check == "fleet: seeds" }); i < 0 ||
+		findings[i].State != "warn" || findings[i].Found != "no other director has been found at [10.1.0.12:7946]" {
+		t.Errorf("doctor says nothing of seeds that do not answer: %+v", findings)
+	}
 	holders, err := b.Keyring(t.Context())
 	if err != nil || len(holders) != 2 || holders[1].Error != "away" {
 		t.Errorf("keyring: %+v, %v", holders, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"fleetlb/fullnat"
@@ -167,9 +168,9 @@ func (b backend) fellowship(v *view) (all []admin.Finding) {
 	if b.company == nil {
 		return nil
 	}
-	alive := 0
-	for i := range v.others {
-		m := &v.others[i]
+	alive, others := 0, b.company.members.Members()
+	for i := range others {
+		m := &others[i]
 		check := "director " + m.Name
 		switch state := conditionOf(m); state {
 		case "dead":
@@ -192,6 +193,13 @@ func (b backend) fellowship(v *view) (all []admin.Finding) {
 	if v.behind != "" {
 		all = append(all, admin.Fail("fleet", v.problem(), "see the log of the others; fleetlb nodes shows how far it is"))
 	}
+	if strangers := v.config.Gossip.Seeds; len(others) == 0 {
+		strangers = slices.DeleteFunc(slices.Clone(strangers), func(a netip.AddrPort) bool { return a == b.company.members.Address() })
+		if len(strangers) > 0 {
+			all = append(all, admin.Warn("fleet: seeds", fmt.Sprintf("no other director has been found at %v", strangers),
+				"does fleetlbd run there, with the key and the label of this one, and do UDP and TCP get there?"))
+		}
+	}
 	if alive > 0 && v.config.Gossip.Replicas == 0 {
 		all = append(all, admin.Warn("replicas", "0", "sessions die with their director: set gossip.replicas"))
 	}
@@ -201,9 +209,12 @@ func (b backend) fellowship(v *view) (all []admin.Finding) {
 // refusals are what came to the fleet's port and was not believed.
 func refusals(c *company) (all []admin.Finding) {
 	say := func(reason, text string, n uint64) {
+		advice := "somebody else speaks to the fleet's port, or a director is not what it was"
+		if reason == "unknown_key" {
+			advice = "give all directors the same gossip.key_file and gossip.label; fleetlb keyring list shows the keys of each"
+		}
 		if n > 0 {
-			all = append(all, admin.Warn("fleet: "+reason, fmt.Sprintf("%d messages refused: %s", n, text),
-				"somebody else speaks to the fleet's port, or a director is not what it was"))
+			all = append(all, admin.Warn("fleet: "+reason, fmt.Sprintf("%d messages refused: %s", n, text), advice))
 		}
 	}
 	for _, r := range c.members.Refusals() {

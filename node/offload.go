@@ -36,7 +36,9 @@ func (d *director) drive(plane *fullnat.Plane, express int) error {
 			legacy.Close()
 		}
 		if express >= 0 {
-			d.express, err = offload.DriveAlone(d.config.Node.Interfaces, express, d.log)
+			if d.express, err = offload.DriveAlone(d.config.Node.Interfaces, express, d.log); d.express == nil {
+				d.log.Warn("offload: " + err.Error())
+			}
 		}
 		return nil
 	}
