@@ -55,7 +55,7 @@ bench: deps ## fleetlb beside its peers, in ten minutes: a table, and a picture 
 
 bench-process: ## what `go test -bench` measures; OLD=FILE: what changed since
 	@mkdir -p $(OUT)
-	go test -run '^$$' -bench $(BENCHES) -benchmem -count $(COUNT) -timeout 0 $(PKGS) >$(OUT)/process.txt || { cat $(OUT)/process.txt; exit 1; }
+	go test -pgo cmd/fleetlbd/default.pgo -run '^$$' -bench $(BENCHES) -benchmem -count $(COUNT) -timeout 0 $(PKGS) >$(OUT)/process.txt || { cat $(OUT)/process.txt; exit 1; }
 	go tool benchstat $(OLD) $(OUT)/process.txt
 
 clean: ## remove what was built

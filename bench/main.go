@@ -98,13 +98,18 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if err := able(); err != nil {
 		return err
 	}
-	if err := build(ctx); err != nil {
-		return err
-	}
 	sittings := p.sittings()
 	forecast := b.forecast(sittings)
 	if forecast == 0 {
 		return fmt.Errorf("-only: nothing that is measured matches %q", *only)
+	}
+	if err := build(ctx); err != nil {
+		return err
+	}
+	if p.process { // compiled now, so as not to be while something is measured
+		if out, err := goTest(ctx).CombinedOutput(); err != nil {
+			return fmt.Errorf("go test: %w: %s", err, out)
+		}
 	}
 	fmt.Fprintf(log, "%d rounds, about %d minutes and no more than %.0f; leave the machine alone meanwhile.\n",
 		b.rounds, int(math.Ceil(forecast.Minutes())), max(limit.Minutes(), math.Ceil(forecast.Minutes()/float64(b.rounds))))

@@ -56,10 +56,16 @@ func inProcess() sitting {
 	return s
 }
 
+// goTest is `go test` of the packet path, built as the director is.
+func goTest(ctx context.Context, args ...string) *exec.Cmd {
+	args = append([]string{"test", "-pgo", "cmd/fleetlbd/default.pgo", "-run", "^$"}, args...)
+	return exec.CommandContext(ctx, "go", append(args, "./fullnat")...)
+}
+
 func benchProcess(ctx context.Context, t *turn) error {
 	t.Is(indexed, footprint())
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-benchtime", "2000000x", "-timeout", "5m",
-		"-bench", `^BenchmarkForward$/^(both|nothing)$/^sessions=1000000$|^BenchmarkOpen$/^sessions=1000000$|^BenchmarkStall$/^collected$/^sessions=1000000$`, "./fullnat")
+	cmd := goTest(ctx, "-benchtime", "2000000x", "-timeout", "5m",
+		"-bench", `^BenchmarkForward$/^(both|nothing)$/^sessions=1000000$|^BenchmarkOpen$/^sessions=1000000$|^BenchmarkStall$/^collected$/^sessions=1000000$`)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	out, err := cmd.Output()
