@@ -12,7 +12,6 @@ import (
 // index and reads the other's.
 type ring[T uint64 | unix.XDPDesc] struct {
 	produced, consumed *uint32
-	flags              *uint32
 	slots              []T
 	own                uint32 // our index, whichever it is
 	memory             []byte
@@ -27,7 +26,7 @@ func mapRing[T uint64 | unix.XDPDesc](fd int, place int64, o unix.XDPRingOffset,
 		return r, err
 	}
 	at := func(offset uint64) *uint32 { return (*uint32)(unsafe.Pointer(&r.memory[offset])) }
-	r.produced, r.consumed, r.flags = at(o.Producer), at(o.Consumer), at(o.Flags)
+	r.produced, r.consumed = at(o.Producer), at(o.Consumer)
 	r.slots = unsafe.Slice((*T)(unsafe.Pointer(&r.memory[o.Desc])), n)
 	return r, nil
 }
@@ -59,6 +58,3 @@ func (r *ring[T]) produce(n int) {
 	r.own += uint32(n)
 	atomic.StoreUint32(r.produced, r.own)
 }
-
-// asleep says that the kernel wants to be told of what we produced.
-func (r *ring[T]) asleep() bool { return atomic.LoadUint32(r.flags)&unix.XDP_RING_NEED_WAKEUP != 0 }
