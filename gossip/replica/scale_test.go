@@ -12,9 +12,11 @@ import (
 // large fleet fewer records share a datagram, for none waits longer than in a small
 // one: what a copy costs follows from how many do, and has a bound.
 func TestScale(t *testing.T) {
-	sizes := []int{2, 3, 4, 8, 16, 32, 64}
+	sizes, tolerance := []int{2, 3, 4, 8, 16, 32, 64}, 0.05
 	if testing.Short() {
-		sizes = []int{3, 16}
+		// With the race detector: it shuffles what happens at one instant, so that
+		// a sender more often finds a record too late for the datagram before.
+		sizes, tolerance = []int{3, 16}, 0.12
 	}
 	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d directors", n), func(t *testing.T) {
@@ -49,7 +51,7 @@ func TestScale(t *testing.T) {
 				if math.Abs(copies-want) > 0.02 {
 					t.Errorf("%.2f copies of each session, want %.0f", copies, want)
 				}
-				if model := want * copyCost(want*rate/200/float64(n-1)); math.Abs(told/model-1) > 0.05 {
+				if model := want * copyCost(want*rate/200/float64(n-1)); math.Abs(told/model-1) > tolerance {
 					t.Errorf("%.0f bytes a session, want %.0f", told, model)
 				}
 				if err := s.agree(); err != nil {
