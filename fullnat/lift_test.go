@@ -98,7 +98,7 @@ func newDriver(t testing.TB, owed offload.Owed, pairs int) *driver {
 	}
 	t.Cleanup(d.table.Close)
 	for i, port := range testNetwork().Ports {
-		if d.programs[i], err = d.table.Load(uint8(i), port.MAC, owed); err != nil {
+		if d.programs[i], err = d.table.Load(uint8(i), port.MAC, owed, true); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { d.programs[i].Close() })

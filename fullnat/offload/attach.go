@@ -122,7 +122,7 @@ func (d *Driver) put(port int, l look) error {
 	case near(l.driver):
 		sums = Finish
 	}
-	p, err := d.table.Load(uint8(port), l.mac, sums)
+	p, err := d.table.Load(uint8(port), l.mac, sums, d.mode == generic || turns(l.driver))
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ const (
 	benchVarSeed       = "seed"
 	benchVarSessions   = "sessions"
 	benchVarTurn       = "turn"
+	benchVarTurns      = "turns"
 )
 
 // loadBench returns the embedded CollectionSpec for bench.
@@ -110,6 +111,7 @@ type benchVariableSpecs struct {
 	Seed       *ebpf.VariableSpec `ebpf:"seed"`
 	Sessions   *ebpf.VariableSpec `ebpf:"sessions"`
 	Turn       *ebpf.VariableSpec `ebpf:"turn"`
+	Turns      *ebpf.VariableSpec `ebpf:"turns"`
 }
 
 // benchObjects contains all objects after they have been loaded into the kernel.
@@ -166,6 +168,7 @@ type benchVariables struct {
 	Seed       *ebpf.Variable `ebpf:"seed"`
 	Sessions   *ebpf.Variable `ebpf:"sessions"`
 	Turn       *ebpf.Variable `ebpf:"turn"`
+	Turns      *ebpf.Variable `ebpf:"turns"`
 }
 
 // benchPrograms contains all programs after they have been loaded into the kernel.

@@ -87,6 +87,11 @@ func near(driver string) bool {
 	return slices.Contains([]string{"veth", "tun", "virtio_net", "vif", "netkit"}, driver)
 }
 
+// turns says whether a frame that a program has a driver send back (XDP_TX)
+// reaches the other end. A veth's wakes only if it runs a program itself: GRO
+// is enough for frames that are redirected to the veth, not for these.
+func turns(driver string) bool { return driver != "veth" }
+
 // deaf says why frames that a program sends to an interface would be lost.
 func deaf(name, driver string, has features) error {
 	switch {

@@ -31,6 +31,7 @@ const (
 	flowsVarOwnPort    = "own_port"
 	flowsVarRoom       = "room"
 	flowsVarSeed       = "seed"
+	flowsVarTurns      = "turns"
 )
 
 // loadFlows returns the embedded CollectionSpec for flows.
@@ -102,6 +103,7 @@ type flowsVariableSpecs struct {
 	OwnPort    *ebpf.VariableSpec `ebpf:"own_port"`
 	Room       *ebpf.VariableSpec `ebpf:"room"`
 	Seed       *ebpf.VariableSpec `ebpf:"seed"`
+	Turns      *ebpf.VariableSpec `ebpf:"turns"`
 }
 
 // flowsObjects contains all objects after they have been loaded into the kernel.
@@ -156,6 +158,7 @@ type flowsVariables struct {
 	OwnPort    *ebpf.Variable `ebpf:"own_port"`
 	Room       *ebpf.Variable `ebpf:"room"`
 	Seed       *ebpf.Variable `ebpf:"seed"`
+	Turns      *ebpf.Variable `ebpf:"turns"`
 }
 
 // flowsPrograms contains all programs after they have been loaded into the kernel.

@@ -66,13 +66,13 @@ func TestHandOver(t *testing.T) {
 		}
 		return v
 	}
-	if v := run(); v != Back {
+	if v := run(); v != Across {
 		t.Fatalf("not carried before: %d", v)
 	}
 	if err := first.HandOver(node); err != nil {
 		t.Fatal(err)
 	}
-	if v := run(); v != Back || !attached(t, director, "eth0") {
+	if v := run(); v != Across || !attached(t, director, "eth0") {
 		t.Errorf("not carried between: %d", v)
 	}
 
@@ -90,7 +90,7 @@ func TestHandOver(t *testing.T) {
 					t.Errorf("inherited %+v, want %+v", h, f)
 				}
 			}
-			if v := run(); v != Back {
+			if v := run(); v != Across {
 				t.Errorf("not carried while it is taken over: %d", v)
 			}
 		}, -1, first.log)

@@ -29,14 +29,19 @@ type Program struct {
 	upward  *ebpf.Map
 }
 
-// Load makes the program of an interface.
-func (t *Table) Load(port uint8, mac [6]byte, sums Owed) (*Program, error) {
+// Load makes the program of an interface. Where frames cannot turn round in the
+// driver (XDP_TX), they are sent to the interface as they are to any other.
+func (t *Table) Load(port uint8, mac [6]byte, sums Owed, turns bool) (*Program, error) {
 	spec, err := loadFlows()
 	if err != nil {
 		return nil, err
 	}
+	turn := uint32(0)
+	if turns {
+		turn = 1
+	}
 	for name, value := range map[string]any{
-		flowsVarSeed: t.seed, flowsVarRoom: uint32(len(t.buckets)), flowsVarNumberMask: t.numberMask(), flowsVarOwed: uint32(sums), flowsVarOwnPort: uint32(port),
+		flowsVarSeed: t.seed, flowsVarRoom: uint32(len(t.buckets)), flowsVarNumberMask: t.numberMask(), flowsVarOwed: uint32(sums), flowsVarOwnPort: uint32(port), flowsVarTurns: turn,
 		flowsVarOwnMacHi: binary.LittleEndian.Uint32(mac[:]), flowsVarOwnMacLo: uint32(binary.LittleEndian.Uint16(mac[4:])),
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {

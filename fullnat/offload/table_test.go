@@ -26,7 +26,7 @@ func newTestTable(t testing.TB, flows int) (*Table, *Program) {
 		t.Fatal(err)
 	}
 	t.Cleanup(table.Close)
-	p, err := table.Load(0, ourMAC, Never)
+	p, err := table.Load(0, ourMAC, Never, true)
 	if err != nil {
 		t.Fatal(err)
 	}

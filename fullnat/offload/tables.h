@@ -97,6 +97,7 @@ volatile const __u64 seed = 0;
 volatile const __u32 room = 0;	    // how many buckets there are, an even number
 volatile const __u32 number_mask = 0; // of a slot, where the number is
 volatile const __u32 own_port = 0;  // the interface's number
+volatile const __u32 turns = 1;	    // whether XDP_TX reaches the other end
 volatile const __u32 own_mac_hi = 0; // bytes 0–3 and 4–5 of its address
 volatile const __u32 own_mac_lo = 0;
 

@@ -15,7 +15,7 @@ static __always_inline int send(struct xdp_md *ctx, long len, __u8 port)
 	long excess = (long)ctx->data_end - (long)ctx->data - ETH_HLEN - len;
 	if (excess && bpf_xdp_adjust_tail(ctx, -excess))
 		return XDP_ABORTED;
-	if (port == own_port)
+	if (port == own_port && turns)
 		return XDP_TX;
 	return bpf_redirect_map(&ports, port, 0);
 }
