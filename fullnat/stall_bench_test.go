@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"fleetlb/fullnat/link"
 )
 
 // BenchmarkStall is how long a worker that carries packets is held up by the rest
@@ -68,6 +70,7 @@ func stall(b *testing.B, w *bench, control bool) {
 	go func() { // as Worker.run
 		defer close(done)
 		runtime.LockOSThread()
+		link.Precede()
 		last := time.Now()
 		for carried := 0; carried < b.N; {
 			carried += w.workers[0].turn(w.now)

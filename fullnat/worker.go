@@ -83,8 +83,8 @@ type Worker struct {
 
 // run is a worker's life. It leaves when ctx ends, after the batch in hand.
 func (w *Worker) run(ctx context.Context) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	runtime.LockOSThread() // and never unlocked: the thread ends with its worker
+	link.Precede()
 	for ctx.Err() == nil {
 		now := w.clock()
 		w.beat.Store(int64(now))

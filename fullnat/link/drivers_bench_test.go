@@ -93,6 +93,7 @@ func carryPinned(w *wire, q Queue) (stop func()) {
 	go func() {
 		defer close(ended)
 		pinned(1, func() {
+			Precede()
 			var frames [burst]*Frame
 			for {
 				select {
