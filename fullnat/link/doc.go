@@ -32,19 +32,19 @@
 // BenchmarkDrivers compares, 60-byte frames on one core; the most that arrived,
 // in thousands a second, in two rounds, and what arrived of a flood:
 //
-//	packet sockets           270 197   flood 115 132
-//	TPACKET_V2 to receive    328 330   flood 285 254
-//	TPACKET_V3 to receive    264 366   flood 165 361
-//	rings to send            313 391   flood 149 198
-//	rings to receive         439 450   flood 250 283
-//	rings                    725 592   flood 473 212
+//	packet sockets           273 267   flood 208 211
+//	TPACKET_V2 to receive    342 429   flood 251 356
+//	TPACKET_V3 to receive    397 453   flood 375 382
+//	rings to send            432 381   flood 278 240
+//	rings to receive         363 475   flood 277 417
+//	rings                    907 595   flood 667 450
 //
 // TPACKET_V3 also hands a block over when full or a millisecond late. Frames that
 // the kernel's test run of an XDP program would send without a socket buffer cost
 // tens of milliseconds a call, in which it waits for its page pool to go.
 //
-// In a flood, the kernel's receiving thread and the worker share the core evenly,
-// and up to two thirds of the peak are lost.
+// In a flood the worker goes before the kernel's receiving thread ([Precede]), or
+// half of the core would be spent on receiving what nobody has time to carry.
 //
 // # Steering
 //
