@@ -62,6 +62,9 @@ func TestDevices(t *testing.T) {
 
 func up(t *testing.T, d Device) *Rig {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("with -short, as under the race detector: it sees nothing of other programs")
+	}
 	if runtime.NumCPU() < 2 {
 		t.Skip("needs two cores: one for the device, one for its clients and server")
 	}
