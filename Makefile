@@ -51,7 +51,7 @@ fleet: build ## every fault with both routers, 10,000 connections, as long as it
 	FLEET=10000 go test -count=1 -run '^(TestFleet|TestResilient)$$' -timeout 0 -v ./e2e
 
 bench: deps ## fleetlb beside its peers, in ten minutes: a table, and a picture in OUT (root)
-	go run ./bench -out $(OUT) $(BENCH)
+	go run ./e2e/bench -out $(OUT) $(BENCH)
 
 bench-process: ## what `go test -bench` measures; OLD=FILE: what changed since
 	@mkdir -p $(OUT)

@@ -115,7 +115,7 @@ func bench(t *testing.T, dir string, args ...string) string {
 func benchProgram(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bench")
-	if out, err := exec.Command("go", "build", "-o", path, "fleetlb/bench").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", path, "fleetlb/e2e/bench").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)
 	}
 	return path

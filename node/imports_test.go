@@ -47,11 +47,11 @@ var allowed = map[string]string{
 	"gossip/gossiptest":     "gossip",
 	"e2e/lab":               "bgp/bgptest",
 	"e2e/demo":              "e2e/lab",
-	"bench/traffic":         "",
-	"bench/rig":             "bench/traffic e2e/lab",
-	"bench/rig/try":         "bench/rig",
-	"bench/scale":           "",
-	"bench":                 "bench/report bench/rig bench/transfer e2e/lab session",
+	"e2e/bench/traffic":     "",
+	"e2e/bench/rig":         "e2e/bench/traffic e2e/lab",
+	"e2e/bench/rig/try":     "e2e/bench/rig",
+	"e2e/bench/scale":       "",
+	"e2e/bench":             "e2e/bench/report e2e/bench/rig e2e/bench/transfer e2e/lab session",
 }
 
 // sealed names the libraries that only a few packages, and what lies below them,

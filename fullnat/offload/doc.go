@@ -28,7 +28,7 @@
 // flow, is one line, with all that a packet of IPv4 needs, and its place in the index
 // takes four bytes, sixteen to a line. A packet waits for two lines, one after the
 // other. The first of a tick also reads what its answer will want (near, in
-// find.h). Round trips a second on one core, by go run ./bench/rig/try:
+// find.h). Round trips a second on one core, by go run ./e2e/bench/rig/try:
 //
 //	                                               100 k    1 M sessions
 //	three lines a flow, index of eight-byte slots  1.06 M   0.34 M

@@ -64,7 +64,7 @@ func TestScale(t *testing.T) {
 
 // copyCost is how many bytes one copy of a session takes where so many records are
 // for one director on average when datagrams leave: its record, and its share of
-// the datagram and of the acknowledgement. Page docs/performance.md reckons with it.
+// the datagram and of the acknowledgement. Page e2e/bench/performance.md reckons with it.
 func copyCost(records float64) float64 {
 	const record, datagram = 43.4, 50.8
 	return record + datagram*(1-math.Exp(-records))/records

@@ -1,6 +1,6 @@
 // Command scale reckons what larger machines and larger fleets would need, from
 // what was measured on a small one: measured.go says what and how, model.go how
-// the one follows from the other. It prints the tables of docs/performance.md, and
+// the one follows from the other. It prints the tables of e2e/bench/performance.md, and
 // its test sees to it that they are those of the page.
 package main
 

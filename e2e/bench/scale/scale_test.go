@@ -9,7 +9,7 @@ import (
 
 // TestPage: the page shows what the formulae say.
 func TestPage(t *testing.T) {
-	page, err := os.ReadFile("../../docs/performance.md")
+	page, err := os.ReadFile("../performance.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +17,7 @@ func TestPage(t *testing.T) {
 	tables(&want)
 	for _, table := range strings.Split(want.String(), "\n\n") {
 		if !strings.Contains(string(page), strings.TrimSpace(table)) {
-			t.Errorf("docs/performance.md does not have this table of `go run ./bench/scale`:\n%s", table)
+			t.Errorf("e2e/bench/performance.md does not have this table of `go run ./e2e/bench/scale`:\n%s", table)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"fleetlb/bench/rig"
-	"fleetlb/bench/transfer"
+	"fleetlb/e2e/bench/rig"
+	"fleetlb/e2e/bench/transfer"
 )
 
 // up sets a turn's device up on the rig.

@@ -19,7 +19,7 @@
 //	s, err = r.Connections(ctx, 5*time.Second)
 //	l, err := r.Latency(ctx, 100, 64, 50_000, 5*time.Second)  // at a rate: l.P50, l.P99
 //
-// `go run ./bench/rig/try -device fleetlb-required -sessions 100,100000` does so for
+// `go run ./e2e/bench/rig/try -device fleetlb-required -sessions 100,100000` does so for
 // one device, for who wants to make it faster.
 //
 // RoundTrips opens the sessions that are not open yet before it measures; they

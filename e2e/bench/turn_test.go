@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"fleetlb/bench/report"
+	"fleetlb/e2e/bench/report"
 )
 
 // A fake is a bench on a clock of its own, and a diary of who did what.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"fleetlb/bench/report"
+	"fleetlb/e2e/bench/report"
 )
 
 // A measure is one thing that is measured.

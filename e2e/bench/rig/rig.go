@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fleetlb/bench/traffic"
+	"fleetlb/e2e/bench/traffic"
 	"fleetlb/e2e/lab"
 )
 

@@ -1,6 +1,6 @@
 // Command try measures one device of the rig.
 //
-//	go run ./bench/rig/try -device fleetlb-required -sessions 100,100000 -size 64 -for 5s
+//	go run ./e2e/bench/rig/try -device fleetlb-required -sessions 100,100000 -size 64 -for 5s
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"fleetlb/bench/rig"
+	"fleetlb/e2e/bench/rig"
 )
 
 var devices = map[string]rig.Device{

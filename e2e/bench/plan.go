@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"fleetlb/bench/report"
-	"fleetlb/bench/rig"
+	"fleetlb/e2e/bench/report"
+	"fleetlb/e2e/bench/rig"
 )
 
 // The devices, by the names they have in tables and pictures.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"fleetlb/bench/traffic"
+	"fleetlb/e2e/bench/traffic"
 )
 
 // BusyEnough is how busy the device's core must be for a figure to be the

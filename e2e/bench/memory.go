@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"fleetlb/bench/rig"
+	"fleetlb/e2e/bench/rig"
 )
 
 // weigh is what a device's sessions may be part of, in bytes: of nftables all

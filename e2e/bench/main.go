@@ -1,8 +1,8 @@
 // Bench measures fleetlb beside its peers, in one run and on one rig.
 //
-//	make bench                              everything, in about ten minutes
-//	go run ./bench -quick                   a look, in less than two
-//	go run ./bench -only 'TCP connections'  some of it: what matches "measure, device"
+//	make bench                                  everything, in about ten minutes
+//	go run ./e2e/bench -quick                   a look, in less than two
+//	go run ./e2e/bench -only 'TCP connections'  some of it: what matches "measure, device"
 //
 // Devices take turns, round after round, on a core of their own; what is claimed
 // are the ratios of values that were measured within seconds of each other, with
@@ -28,7 +28,7 @@ import (
 	"syscall"
 	"time"
 
-	"fleetlb/bench/report"
+	"fleetlb/e2e/bench/report"
 	"fleetlb/e2e/lab"
 )
 
